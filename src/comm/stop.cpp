@@ -1,0 +1,58 @@
+#include "comm/stop.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/text.hpp"
+
+namespace grokscope {
+namespace {
+
+volatile std::sig_atomic_t received_signal = 0;
+constexpr std::array kSignals{SIGUSR1, SIGUSR2, SIGTERM};
+std::array<struct sigaction, kSignals.size()> previous_actions;
+
+extern "C" void note_signal(int signal) {
+  if (received_signal != 0) std::_Exit(static_cast<int>(ExitCode::requeue));
+  received_signal = signal;
+}
+
+}  // namespace
+
+SignalWatch::SignalWatch() {
+  received_signal = 0;
+  struct sigaction action = {};
+  action.sa_handler = note_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &previous_actions[i]);
+}
+
+SignalWatch::~SignalWatch() {
+  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &previous_actions[i], nullptr);
+}
+
+int SignalWatch::received() { return received_signal; }
+
+bool StopFlag::wanted() const {
+  return agreed_ || SignalWatch::received() != 0 || (max_time_s_ && watch_.seconds() > *max_time_s_);
+}
+
+std::string StopFlag::reason() const {
+  if (const int signal = SignalWatch::received(); signal != 0) return fmt::format("received {}", ::strsignal(signal));
+  if (max_time_s_ && watch_.seconds() > *max_time_s_) {
+    return fmt::format("reached --max-time of {}", format_duration(*max_time_s_));
+  }
+  return "a peer asked to stop";
+}
+
+void StopFlag::poll(const Communicator& comm) {
+  if (!comm.any(wanted())) return;
+  agreed_ = true;
+  throw StopRequested(comm.broadcast_text(reason()));
+}
+
+}  // namespace grokscope

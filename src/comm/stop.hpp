@@ -1,0 +1,52 @@
+// Do we all stop now?
+// Signals and a time limit only raise a local wish; ranks agree on it at fixed points of the program, so that all of them
+// stop at the same one.
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <optional>
+#include <string>
+
+#include "base/timer.hpp"
+#include "comm/communicator.hpp"
+
+namespace grokscope {
+
+/// Installs handlers for SIGUSR1, SIGUSR2 and SIGTERM while it lives (one per process). The first signal is a wish, a
+/// second one within the same process ends it at once.
+class SignalWatch {
+ public:
+  SignalWatch();
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  /// The signal that arrived, 0 when none has.
+  static int received();
+};
+
+/// A session's wish to stop. Its flag rides in the training reduction; elsewhere poll() is called at tile and chunk
+/// boundaries.
+class StopFlag {
+ public:
+  explicit StopFlag(std::optional<double> max_time_s = std::nullopt) : max_time_s_(max_time_s) {}
+
+  /// True when this rank wants to stop. Local.
+  bool wanted() const;
+  std::string reason() const;
+
+  /// Records that all ranks agreed (called with the result of the training reduction).
+  void set_agreed() { agreed_ = true; }
+  bool agreed() const { return agreed_; }
+
+  /// Agrees with the peers and throws StopRequested on every rank when any of them wants to stop. Collective.
+  void poll(const Communicator& comm);
+
+ private:
+  std::optional<double> max_time_s_;
+  Stopwatch watch_;
+  bool agreed_ = false;
+};
+
+}  // namespace grokscope

@@ -1,0 +1,1 @@
+grokscope_test(base values USES gs_base)
