@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <memory>
+#include <exception>
 
 #include "comm/environment.hpp"
 
@@ -34,7 +34,14 @@ int main(int argc, char** argv) {
     delete listeners.Release(listeners.default_result_printer());
     listeners.Append(new FailuresOnly(world.rank()));
   }
-  const int status = RUN_ALL_TESTS();
+  // An exception on one rank would leave the others waiting: end them all at once.
+  GTEST_FLAG_SET(catch_exceptions, false);
+  int status = 0;
+  try {
+    status = RUN_ALL_TESTS();
+  } catch (const std::exception& error) {
+    grokscope::MpiEnvironment::abort(error.what(), grokscope::ExitCode::internal);
+  }
   const bool nothing_ran = testing::UnitTest::GetInstance()->test_to_run_count() == 0;
   if (nothing_ran && world.is_root()) std::printf("no test ran\n");
   const bool failed = world.any(status != 0 || nothing_ran);

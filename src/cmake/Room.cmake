@@ -3,6 +3,10 @@
 # TORCH rooms share one precompiled header (LibTorch headers dominate the build time).
 set(GROKSCOPE_WARNINGS -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast
     -Wcast-qual -Woverloaded-virtual)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 reports these two inside std::string and std::optional at -O3, where nothing is wrong.
+  list(APPEND GROKSCOPE_WARNINGS -Wno-maybe-uninitialized -Wno-restrict)
+endif()
 
 add_library(grokscope_options INTERFACE)
 target_compile_options(grokscope_options INTERFACE ${GROKSCOPE_WARNINGS})

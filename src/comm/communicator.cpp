@@ -83,6 +83,16 @@ void Communicator::sum_in_rank_order(std::span<double> values) const {
   }
 }
 
+Communicator::MessageShares Communicator::message_shares(std::int64_t n) const {
+  MessageShares shares;
+  for (int r = 0; r < size_; ++r) {
+    const auto share = even_share(n, size_, r);
+    shares.counts.push_back(mpi_count(share.size()));
+    shares.offsets.push_back(mpi_count(share.begin));
+  }
+  return shares;
+}
+
 double Communicator::max(double value) const {
   double result = value;
   check_mpi(MPI_Allreduce(&value, &result, 1, MPI_DOUBLE, MPI_MAX, comm_), "MPI_Allreduce");

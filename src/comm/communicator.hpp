@@ -113,6 +113,10 @@ class Communicator {
   template <class T>
   void sum_slices_in_rank_order(std::span<T> values) const;
 
+  /// The same sum, but rank r gets only its slice, even_share(n, size, r). Collective.
+  template <class T>
+  std::vector<T> sum_and_scatter(std::span<const T> values) const;
+
   double max(double value) const;
   double min(double value) const;
   bool any(bool value) const;
@@ -129,6 +133,13 @@ class Communicator {
 
  private:
   explicit Communicator(MPI_Comm comm);
+
+  /// even_share() of n elements for every rank, in MPI's types.
+  struct MessageShares {
+    std::vector<int> counts;
+    std::vector<int> offsets;
+  };
+  MessageShares message_shares(std::int64_t n) const;
 
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
@@ -169,22 +180,15 @@ std::vector<std::vector<T>> Communicator::exchange(const std::vector<std::vector
 }
 
 template <class T>
-void Communicator::sum_slices_in_rank_order(std::span<T> values) const {
-  if (size_ == 1) return;
-  const auto n = static_cast<std::int64_t>(values.size());
-  std::vector<int> counts(static_cast<std::size_t>(size_));
-  std::vector<int> offsets(counts.size());
-  for (int r = 0; r < size_; ++r) {
-    const auto share = even_share(n, size_, r);
-    counts[static_cast<std::size_t>(r)] = mpi_count(share.size());
-    offsets[static_cast<std::size_t>(r)] = mpi_count(share.begin);
-  }
-  const auto mine = static_cast<std::size_t>(counts[static_cast<std::size_t>(rank_)]);
+std::vector<T> Communicator::sum_and_scatter(std::span<const T> values) const {
+  if (size_ == 1) return {values.begin(), values.end()};
+  const auto shares = message_shares(static_cast<std::int64_t>(values.size()));
+  const auto mine = static_cast<std::size_t>(shares.counts[static_cast<std::size_t>(rank_)]);
   std::vector<T> slices(mine * static_cast<std::size_t>(size_));
-  std::vector<int> slice_counts(counts.size(), static_cast<int>(mine));
-  std::vector<int> slice_offsets(counts.size());
-  for (std::size_t r = 0; r < counts.size(); ++r) slice_offsets[r] = mpi_count(static_cast<std::int64_t>(r * mine));
-  check_mpi(MPI_Alltoallv(values.data(), counts.data(), offsets.data(), mpi_type<T>(), slices.data(),
+  std::vector<int> slice_counts(shares.counts.size(), static_cast<int>(mine));
+  std::vector<int> slice_offsets(shares.counts.size());
+  for (std::size_t r = 0; r < slice_offsets.size(); ++r) slice_offsets[r] = mpi_count(static_cast<std::int64_t>(r * mine));
+  check_mpi(MPI_Alltoallv(values.data(), shares.counts.data(), shares.offsets.data(), mpi_type<T>(), slices.data(),
                           slice_counts.data(), slice_offsets.data(), mpi_type<T>(), comm_), "MPI_Alltoallv");
   std::vector<T> sum(mine);
   for (std::size_t i = 0; i < mine; ++i) {
@@ -192,8 +196,16 @@ void Communicator::sum_slices_in_rank_order(std::span<T> values) const {
     for (std::size_t r = 0; r < static_cast<std::size_t>(size_); ++r) total += static_cast<double>(slices[r * mine + i]);
     sum[i] = static_cast<T>(total);
   }
-  check_mpi(MPI_Allgatherv(sum.data(), mpi_count(static_cast<std::int64_t>(mine)), mpi_type<T>(), values.data(),
-                           counts.data(), offsets.data(), mpi_type<T>(), comm_), "MPI_Allgatherv");
+  return sum;
+}
+
+template <class T>
+void Communicator::sum_slices_in_rank_order(std::span<T> values) const {
+  if (size_ == 1) return;
+  const auto shares = message_shares(static_cast<std::int64_t>(values.size()));
+  const auto sum = sum_and_scatter<T>(values);
+  check_mpi(MPI_Allgatherv(sum.data(), mpi_count(static_cast<std::int64_t>(sum.size())), mpi_type<T>(), values.data(),
+                           shares.counts.data(), shares.offsets.data(), mpi_type<T>(), comm_), "MPI_Allgatherv");
 }
 
 }  // namespace grokscope

@@ -1,0 +1,207 @@
+#include "gradients/factor_gram.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/error.hpp"
+
+namespace grokscope {
+namespace {
+
+using Kind = Factor::Kind;
+
+/// The inner products of one factor for a tile, in the cheapest form that holds them.
+struct Bracket {
+  enum class Form { number, product, matches, tile };
+  Form form = Form::number;
+  double number = 1;
+  at::Tensor left, right;  ///< product: left right^T; matches: ids of rows and of columns; tile: left
+
+  static Bracket of_number(double value) { return {Form::number, value, {}, {}}; }
+  static Bracket of_product(at::Tensor a, at::Tensor b) { return {Form::product, 1, std::move(a), std::move(b)}; }
+  static Bracket of_matches(at::Tensor a, at::Tensor b) { return {Form::matches, 1, std::move(a), std::move(b)}; }
+  static Bracket of_tile(at::Tensor values) { return {Form::tile, 1, std::move(values), {}}; }
+};
+
+/// One side of a bracket: which factor, which examples, which group and token.
+struct Side {
+  const Factor& factor;
+  IndexRange range;
+  std::int64_t group;
+  std::int64_t token;
+
+  bool shared() const { return !factor.per_example().defined(); }
+  /// [n, d], or [1, d] for a constant.
+  at::Tensor vectors() const {
+    if (factor.kind == Kind::constant) return factor.values[group][token].unsqueeze(0);
+    return factor.values.slice(0, range.begin, range.end).select(1, group).select(1, token);
+  }
+  /// [n], or [1] for a token that all examples share.
+  at::Tensor ids() const {
+    const auto column = factor.index.select(1, token);
+    return shared() ? column : column.slice(0, range.begin, range.end);
+  }
+};
+
+at::Tensor expand_rows(const at::Tensor& t, std::int64_t n) { return t.size(0) == n ? t : t.expand({n, t.size(1)}); }
+
+/// e_id . v_j for rows with one-hot ids and columns with vectors v.
+at::Tensor picked(const Side& hot, const at::Tensor& vectors) {
+  return vectors.t().index_select(0, hot.ids());
+}
+
+Bracket make_bracket(const Side& a, const Side& b) {
+  const auto m = a.range.size(), n = b.range.size();
+  const Kind ka = a.factor.kind, kb = b.factor.kind;
+  if (ka == Kind::one && kb == Kind::one) return Bracket::of_number(1);
+  if (ka == Kind::one_hot && kb == Kind::one_hot) {
+    if (a.shared() && b.shared()) return Bracket::of_number(a.ids().equal(b.ids()) ? 1 : 0);
+    return Bracket::of_matches(a.ids().expand({m}), b.ids().expand({n}));
+  }
+  if (ka == Kind::one_hot) return Bracket::of_tile(picked(a, b.vectors()).expand({m, n}));
+  if (kb == Kind::one_hot) return Bracket::of_tile(picked(b, a.vectors()).t().expand({m, n}));
+  require(ka != Kind::one && kb != Kind::one, "a bias and a weight share no inner product");
+  const auto left = a.vectors(), right = b.vectors();
+  if (a.shared() && b.shared()) return Bracket::of_number(left.mul(right).sum().item<double>());
+  return Bracket::of_product(expand_rows(left, m), expand_rows(right, n));
+}
+
+/// A column-major float64 matrix of the tile's size.
+at::Tensor scratch_like(const at::Tensor& tile) {
+  return at::empty({tile.size(1), tile.size(0)}, tile.options()).t();
+}
+
+at::Tensor as_tile(const Bracket& bracket, const at::Tensor& like) {
+  switch (bracket.form) {
+    case Bracket::Form::number: return at::full_like(like, bracket.number);
+    case Bracket::Form::product: {
+      auto result = scratch_like(like);
+      return at::mm_out(result, bracket.left, bracket.right.t());
+    }
+    case Bracket::Form::matches: return bracket.left.unsqueeze(1).eq(bracket.right.unsqueeze(0)).to(at::kDouble);
+    case Bracket::Form::tile: return bracket.left;
+  }
+  throw InternalError("unknown bracket form");
+}
+
+/// Calls visit(i, j) for every pair with equal ids: columns are sorted by id once, so the cost is rows + cols + matches.
+template <class Visit>
+void for_each_match(const at::Tensor& row_ids, const at::Tensor& col_ids, Visit visit) {
+  const auto rows = row_ids.contiguous(), cols = col_ids.contiguous();
+  const auto *r = rows.data_ptr<std::int64_t>(), *c = cols.data_ptr<std::int64_t>();
+  std::vector<std::int64_t> order(static_cast<std::size_t>(cols.size(0)));
+  for (std::size_t j = 0; j < order.size(); ++j) order[j] = static_cast<std::int64_t>(j);
+  std::stable_sort(order.begin(), order.end(), [&](auto x, auto y) { return c[x] < c[y]; });
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    auto first = std::lower_bound(order.begin(), order.end(), r[i], [&](auto j, auto id) { return c[j] < id; });
+    for (; first != order.end() && c[*first] == r[i]; ++first) visit(i, *first);
+  }
+}
+
+double dot(const double* a, const double* b, std::int64_t n) {
+  // Four partial sums: the compiler may then use vector registers without reordering a sum behind our back.
+  double s[4] = {};
+  std::int64_t k = 0;
+  for (; k + 4 <= n; k += 4) {
+    for (int l = 0; l < 4; ++l) s[l] += a[k + l] * b[k + l];
+  }
+  for (; k < n; ++k) s[0] += a[k] * b[k];
+  return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+void add_matches(const Bracket& matches, const Bracket& other, at::Tensor& tile) {
+  double* out = tile.data_ptr<double>();
+  const auto si = tile.stride(0), sj = tile.stride(1);
+  const auto add = [&](auto value_at) {
+    for_each_match(matches.left, matches.right,
+                   [&](std::int64_t i, std::int64_t j) { out[i * si + j * sj] += value_at(i, j); });
+  };
+  if (other.form == Bracket::Form::number) {
+    add([&](auto, auto) { return other.number; });
+  } else if (other.form == Bracket::Form::product) {
+    const auto left = other.left.stride(1) == 1 ? other.left : other.left.contiguous();
+    const auto right = other.right.stride(1) == 1 ? other.right : other.right.contiguous();
+    const auto *a = left.data_ptr<double>(), *b = right.data_ptr<double>();
+    const auto sa = left.stride(0), sb = right.stride(0), d = left.size(1);
+    add([&](auto i, auto j) { return dot(a + i * sa, b + j * sb, d); });
+  } else {
+    const auto values = as_tile(other, tile).contiguous();
+    const auto* v = values.data_ptr<double>();
+    const auto n = tile.size(1);
+    add([&](auto i, auto j) { return v[i * n + j]; });
+  }
+}
+
+/// tile += a o b.
+void add_product(const Bracket& a, const Bracket& b, at::Tensor& tile) {
+  using Form = Bracket::Form;
+  if (a.form == Form::number && a.number == 0) return;
+  if (b.form == Form::number) {
+    if (a.form != Form::number) return add_product(b, a, tile);
+    tile.add_(a.number * b.number);
+    return;
+  }
+  const bool on_cpu = tile.device().is_cpu();
+  if (a.form == Form::matches && on_cpu) return add_matches(a, b, tile);
+  if (b.form == Form::matches && on_cpu) return add_matches(b, a, tile);
+  if (a.form == Form::number && b.form == Form::product) {
+    tile.addmm_(b.left, b.right.t(), 1, a.number);
+    return;
+  }
+  tile.addcmul_(as_tile(a, tile), as_tile(b, tile));
+}
+
+}  // namespace
+
+Tap to_double(const Tap& tap) {
+  Tap result = tap;
+  for (auto& use : result.uses) {
+    for (auto* factor : {&use.out, &use.in}) {
+      if (factor->values.defined()) factor->values = factor->values.to(at::kDouble);
+    }
+  }
+  return result;
+}
+
+void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
+  for (const auto& u : a.uses) {
+    for (const auto& v : b.uses) {
+      require(u.groups == v.groups, "uses of one parameter must have the same groups");
+      for (std::int64_t g = 0; g < u.groups; ++g) {
+        for (std::int64_t t = 0; t < u.tokens; ++t) {
+          for (std::int64_t s = 0; s < v.tokens; ++s) {
+            const auto in = make_bracket({u.in, rows, g, t}, {v.in, cols, g, s});
+            if (in.form == Bracket::Form::number && in.number == 0) continue;
+            add_product(in, make_bracket({u.out, rows, g, t}, {v.out, cols, g, s}), tile);
+          }
+        }
+      }
+    }
+  }
+}
+
+double gram_macs_per_pair(const Tap& tap) {
+  const auto width = [](const Factor& f) {
+    return f.kind == Kind::dense ? static_cast<double>(f.dim) : 0.0;
+  };
+  double macs = 0;
+  for (const auto& u : tap.uses) {
+    for (const auto& v : tap.uses) {
+      for (std::int64_t t = 0; t < u.tokens; ++t) {
+        for (std::int64_t s = 0; s < v.tokens; ++s) {
+          double share = 1;
+          for (const auto& [a, b] : {std::pair{&u.in, &v.in}, std::pair{&u.out, &v.out}}) {
+            if (a->kind != Kind::one_hot || b->kind != Kind::one_hot) continue;
+            const bool both_shared = !a->per_example().defined() && !b->per_example().defined();
+            const bool equal = both_shared && a->index[0][t].equal(b->index[0][s]);
+            share = both_shared ? (equal ? 1 : 0) : 1.0 / static_cast<double>(a->dim);
+          }
+          macs += share * static_cast<double>(u.groups) * (width(u.in) + width(u.out));
+        }
+      }
+    }
+  }
+  return macs;
+}
+
+}  // namespace grokscope

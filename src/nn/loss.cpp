@@ -1,0 +1,77 @@
+#include "nn/loss.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace grokscope {
+namespace {
+
+class CrossEntropy : public Loss {
+ public:
+  explicit CrossEntropy(at::ScalarType dtype) : dtype_(dtype) {}
+
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    const auto z = outputs.to(dtype_);
+    const auto column = targets.unsqueeze(1);
+    const auto excess = (z - z.gather(1, column))
+                            .scatter(1, column, -std::numeric_limits<double>::infinity());  // z_c - z_y, c != y
+    const auto shift = at::clamp_min(std::get<0>(excess.detach().max(1)), 0);
+    const auto others = at::exp(excess - shift.unsqueeze(1)).sum(1);
+    return shift + at::log1p(at::expm1(-shift) + others);
+  }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return outputs.argmax(1) == targets;
+  }
+  std::string definition() const override { return "loss_i = -log softmax(z_i)[y_i]; training loss = mean over i"; }
+
+ private:
+  at::ScalarType dtype_;
+};
+
+class OneHotMse : public Loss {
+ public:
+  explicit OneHotMse(at::ScalarType dtype) : dtype_(dtype) {}
+
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    const auto z = outputs.to(dtype_);
+    const auto wanted = at::zeros_like(z).scatter_(1, targets.unsqueeze(1), 1.0);
+    return (z - wanted).square().mean(1);
+  }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return outputs.argmax(1) == targets;
+  }
+  std::string definition() const override {
+    return "loss_i = mean over classes c of (z_ic - [c = y_i])^2; training loss = mean over i";
+  }
+
+ private:
+  at::ScalarType dtype_;
+};
+
+class RegressionMse : public Loss {
+ public:
+  explicit RegressionMse(double tolerance) : tolerance_(tolerance) {}
+
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return (outputs - targets).square().mean(1);
+  }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return per_example(outputs, targets) < tolerance_;
+  }
+  std::string definition() const override {
+    return fmt::format("loss_i = mean over outputs of (z_i - y_i)^2; training loss = mean over i; correct when loss_i < {}",
+                       tolerance_);
+  }
+
+ private:
+  double tolerance_;
+};
+
+}  // namespace
+
+std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype) { return std::make_unique<CrossEntropy>(dtype); }
+std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype) { return std::make_unique<OneHotMse>(dtype); }
+std::unique_ptr<Loss> regression_mse(double tolerance) { return std::make_unique<RegressionMse>(tolerance); }
+
+}  // namespace grokscope

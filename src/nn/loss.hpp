@@ -1,0 +1,35 @@
+// What is the loss of each example, and which examples are answered correctly?
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+
+namespace grokscope {
+
+/// The unreduced loss: means over outputs and supervised tokens are inside loss_i; the training loss is exactly the mean
+/// of loss_i over examples.
+class Loss {
+ public:
+  virtual ~Loss() = default;
+  /// [n], in the type that the loss is computed in.
+  virtual at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const = 0;
+  /// [n] bool.
+  virtual at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const = 0;
+  /// One line for the attributes of every file: the formula with its reductions.
+  virtual std::string definition() const = 0;
+};
+
+/// -log softmax(z)_y, computed as log(1 + sum_{c != y} exp(z_c - z_y)): neither the value nor the gradient at y cancels,
+/// so late training keeps its digits (in float32 softmax gives p_y - 1 = 0 where the truth is -6e-9).
+/// targets [n] int64; `dtype` is what outputs are converted to.
+std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype);
+
+/// mean over classes of (z_c - [c = y])^2; targets [n] int64.
+std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype);
+
+/// mean over outputs of (z - y)^2; an example is correct when that mean is below `tolerance`. targets [n, d_out].
+std::unique_ptr<Loss> regression_mse(double tolerance);
+
+}  // namespace grokscope

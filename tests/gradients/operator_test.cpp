@@ -1,0 +1,256 @@
+// Every question asked of G, against explicit gradients, for every layer type and full model, on several rank counts and
+// grids, with uneven shards and ranks that hold no example.
+#include <gtest/gtest.h>
+
+#include "data/dataset.hpp"
+#include "gradients/explicit_gradients.hpp"
+#include "gradients/factor_gram.hpp"
+#include "gradients/gram.hpp"
+#include "gradients/panel.hpp"
+#include "gradients/products.hpp"
+#include "nn/layers.hpp"
+#include "nn/linear_model.hpp"
+#include "nn/mlp.hpp"
+#include "nn/one_layer_transformer.hpp"
+#include "nn/pass.hpp"
+#include "nn/power_mlp.hpp"
+
+namespace grokscope {
+namespace {
+
+const auto kNoPoll = [] {};
+
+/// A tied embedding: the same table reads tokens in and scores them out, so its two uses have cross terms.
+class TiedModel : public Model {
+ public:
+  TiedModel() {
+    parameters.add("E", "embed", normal_init({7, 5}, 0.7, 3, "E"));
+    parameters.add("W", "mlp", normal_init({5, 5}, 0.7, 3, "W"));
+    parameters.add("b", "mlp", normal_init({5}, 0.7, 3, "b"));
+  }
+  at::Tensor forward(const at::Tensor& inputs, Tape& tape) const override {
+    const auto rows = at::embedding(parameters[0].value, inputs);  // [n, 2, 5]
+    const auto h = at::tanh(linear(rows.sum(1), parameters[1], &parameters[2], tape));
+    const auto logits = at::mm(h, parameters[0].value.t());
+    if (tape.is_active()) {
+      const auto r = tape.observe(rows), l = tape.observe(logits);
+      tape.record(parameters[0], [=](const Tape::Gradients& b) {
+        return Use{Factor::one_hot(inputs, 7), Factor::dense(b[r], 1, 2), 1, 2};
+      });
+      tape.record(parameters[0], [l, x = h.detach()](const Tape::Gradients& b) {
+        return Use{Factor::dense(b[l]), Factor::dense(x)};
+      });
+    }
+    return logits;
+  }
+};
+
+struct Case {
+  std::string name;
+  std::shared_ptr<Model> model;
+  std::shared_ptr<Loss> loss;
+  at::Tensor inputs;
+  at::Tensor targets;
+};
+
+at::Tensor residues(std::int64_t n, std::int64_t p, const std::string& stream, std::int64_t columns) {
+  auto t = (uniform_init({n, columns}, 0.5, 11, stream) + 0.5).mul(static_cast<double>(p)).floor().to(at::kLong);
+  return columns == 1 ? t.select(1, 0).contiguous() : t;
+}
+
+std::vector<Case> cases(std::int64_t n) {
+  std::vector<Case> result;
+  result.push_back({"linear", std::make_shared<LinearModel>(normal_init({3, 6}, 0.5, 1, "S")), regression_mse(1e-3),
+                    normal_init({n, 6}, 1, 2, "x"), normal_init({n, 3}, 1, 2, "y")});
+  result.push_back({"relu MLP with biases", std::make_shared<Mlp>(MlpShape{{6, 9, 7, 4}, "relu", true}, 2.0, 5),
+                    one_hot_mse(at::kDouble), normal_init({n, 6}, 1, 2, "x"), residues(n, 4, "y", 1)});
+  result.push_back({"tanh MLP without biases", std::make_shared<Mlp>(MlpShape{{6, 9, 4}, "tanh", false}, 1.0, 5),
+                    cross_entropy(at::kDouble), normal_init({n, 6}, 1, 2, "x"), residues(n, 4, "y", 1)});
+  result.push_back({"power MLP", std::make_shared<PowerMlp>(PowerMlpShape{5, 8, 2, 0.5}, 7), one_hot_mse(at::kDouble),
+                    residues(n, 5, "x", 2), residues(n, 5, "y", 1)});
+  result.push_back({"power MLP, three terms", std::make_shared<PowerMlp>(PowerMlpShape{5, 8, 3, 0.5}, 7),
+                    one_hot_mse(at::kDouble), residues(n, 5, "x", 3), residues(n, 5, "y", 1)});
+  result.push_back({"transformer", std::make_shared<OneLayerTransformer>(OneLayerTransformerShape{5, 8, 2, 12}, 9),
+                    cross_entropy(at::kDouble), residues(n, 5, "x", 2), residues(n, 5, "y", 1)});
+  result.push_back({"tied", std::make_shared<TiedModel>(), cross_entropy(at::kDouble), residues(n, 7, "x", 2),
+                    residues(n, 7, "y", 1)});
+  return result;
+}
+
+class OperatorTest : public testing::Test {
+ protected:
+  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
+  void TearDown() override { comm.free(); }
+
+  /// Uneven on purpose: the last rank gets nothing when there are several.
+  IndexRange my_share(std::int64_t n) const {
+    return comm.size() == 1 ? IndexRange{0, n}
+           : comm.rank() + 1 == comm.size() ? IndexRange{n, n} : even_share(n, comm.size() - 1, comm.rank());
+  }
+  GradientMatrix gradients_of(const Case& c) const {
+    const auto share = my_share(c.inputs.size(0));
+    auto pass = backward_pass(*c.model, *c.loss, c.inputs.slice(0, share.begin, share.end),
+                              c.targets.slice(0, share.begin, share.end), Taping::on);
+    return GradientMatrix(comm, std::move(pass.taps));
+  }
+  std::vector<std::pair<int, int>> grids() const {
+    std::vector<std::pair<int, int>> result{{1, 1}};
+    for (int rows = 1; rows <= comm.size(); ++rows) {
+      if (comm.size() % rows == 0) result.emplace_back(rows, comm.size() / rows);
+    }
+    if (comm.size() > 2) result.emplace_back(1, comm.size() - 1);
+    return result;
+  }
+};
+
+/// This rank's part of a distributed matrix, and its comparison with the whole.
+struct LocalMatrix {
+  BlockCyclicTarget target;
+  std::vector<double> values;
+  int rank;
+
+  LocalMatrix(std::int64_t m, std::int64_t n, std::int64_t nb, std::pair<int, int> grid, int my_rank) : rank(my_rank) {
+    target.row_dist = {m, nb, grid.first};
+    target.col_dist = {n, nb, grid.second};
+    const bool member = target.has(rank);
+    const auto rows = member ? target.row_dist.local_count(target.grid_row(rank)) : 0;
+    const auto cols = member ? target.col_dist.local_count(target.grid_col(rank)) : 0;
+    target.ld = std::max<std::int64_t>(1, rows) + 1;  // padded, so that a wrong leading dimension shows
+    values.assign(static_cast<std::size_t>(target.ld * std::max<std::int64_t>(1, cols)), 0.0);
+    target.local = values;
+  }
+  /// Largest difference to `whole`, below and on the diagonal only when `lower`.
+  double worst(const at::Tensor& whole, bool lower) const {
+    if (!target.has(rank)) return 0;
+    double error = 0;
+    const auto pr = target.grid_row(rank), pc = target.grid_col(rank);
+    for (std::int64_t j = 0; j < target.col_dist.local_count(pc); ++j) {
+      for (std::int64_t i = 0; i < target.row_dist.local_count(pr); ++i) {
+        const auto gi = target.row_dist.global_index(i, pr), gj = target.col_dist.global_index(j, pc);
+        if (lower && gi < gj) continue;
+        error = std::max(error, std::abs(values[static_cast<std::size_t>(i + j * target.ld)] - whole[gi][gj].item<double>()));
+      }
+    }
+    return error / whole.abs().max().item<double>();
+  }
+};
+
+TEST_F(OperatorTest, GramEqualsExplicitGradients) {
+  for (const auto& c : cases(23)) {
+    const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
+    const auto whole = explicit_g.mm(explicit_g.t());
+    const auto g = gradients_of(c);
+    ASSERT_EQ(g.cols(), c.model->parameters.total());
+    for (const auto& grid : grids()) {
+      for (const auto part : {Part::whole, Part::lower}) {
+        LocalMatrix k(23, 23, 4, grid, comm.rank());
+        GramBuilder(g, g, k.target).add({0, g.cols()}, part, k.target, kNoPoll);
+        EXPECT_LT(k.worst(whole, part == Part::lower), 1e-12) << c.name << " on " << grid.first << "x" << grid.second;
+      }
+    }
+  }
+}
+
+TEST_F(OperatorTest, GramOfEachLayerEqualsExplicitGradients) {
+  for (const auto& c : cases(17)) {
+    const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
+    const auto g = gradients_of(c);
+    for (const auto& layer : c.model->parameters.layers()) {
+      const auto columns = explicit_g.slice(1, layer.range.begin, layer.range.end);
+      LocalMatrix k(17, 17, 3, grids().back(), comm.rank());
+      GramBuilder(g, g, k.target).add(layer.range, Part::whole, k.target, kNoPoll);
+      EXPECT_LT(k.worst(columns.mm(columns.t()), false), 1e-12) << c.name << " " << layer.name;
+    }
+  }
+}
+
+TEST_F(OperatorTest, GramBetweenTwoSplitsEqualsExplicitGradients) {
+  const auto first = cases(19), second = cases(12);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    auto other = second[i];
+    if (other.inputs.is_floating_point()) other.inputs = other.inputs * 1.5 + 0.1;
+    const auto whole = explicit_gradients(*first[i].model, *first[i].loss, first[i].inputs, first[i].targets)
+                           .mm(explicit_gradients(*other.model, *other.loss, other.inputs, other.targets).t());
+    const auto g = gradients_of(first[i]), g2 = gradients_of(other);
+    LocalMatrix k(19, 12, 4, grids().back(), comm.rank());
+    GramBuilder(g, g2, k.target).add({0, g.cols()}, Part::whole, k.target, kNoPoll);
+    EXPECT_LT(k.worst(whole, false), 1e-12) << first[i].name;
+  }
+}
+
+TEST_F(OperatorTest, PanelEqualsExplicitGradients) {
+  for (const auto& c : cases(15)) {
+    const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
+    const auto g = gradients_of(c);
+    std::vector<IndexRange> ranges{{0, g.cols()}};
+    for (const auto& layer : c.model->parameters.layers()) ranges.push_back(layer.range);
+    for (const auto& range : ranges) {
+      const auto columns = explicit_g.slice(1, range.begin, range.end);
+      for (const auto part : {Part::whole, Part::lower}) {
+        LocalMatrix m(range.size(), range.size(), 8, grids().back(), comm.rank());
+        add_panel(g, range, part, m.target, kNoPoll);
+        EXPECT_LT(m.worst(columns.t().mm(columns), part == Part::lower), 1e-12) << c.name;
+      }
+    }
+  }
+}
+
+TEST_F(OperatorTest, ProductsEqualExplicitGradients) {
+  for (const auto& c : cases(15)) {
+    const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
+    const auto g = gradients_of(c);
+    const auto share = even_share(g.cols(), comm.size(), comm.rank());
+    const auto v = normal_init({15, 3}, 1, 4, "v"), u = normal_init({g.cols(), 2}, 1, 4, "u");
+    const auto sum = weighted_sum(g, v);
+    if (share.size() > 0) {
+      const auto expected = explicit_g.t().mm(v);
+      EXPECT_LT(((sum - expected.slice(0, share.begin, share.end)).abs().max() / expected.abs().max()).item<double>(), 1e-12)
+          << c.name;
+    }
+    EXPECT_LT(relative_error(apply(g, u.slice(0, share.begin, share.end)), explicit_g.mm(u)), 1e-12) << c.name;
+    const auto inner = inner_products(comm, sum, sum);
+    EXPECT_LT(relative_error(inner, v.t().mm(explicit_g).mm(explicit_g.t()).mm(v)), 1e-12) << c.name;
+  }
+}
+
+TEST_F(OperatorTest, ATapedPassGivesTheSameGradientBitForBit) {
+  for (const auto& c : cases(21)) {
+    const auto plain = backward_pass(*c.model, *c.loss, c.inputs, c.targets, Taping::off);
+    const auto taped = backward_pass(*c.model, *c.loss, c.inputs, c.targets, Taping::on);
+    EXPECT_EQ(plain.loss_sum, taped.loss_sum);
+    for (std::size_t k = 0; k < plain.gradients.size(); ++k) {
+      EXPECT_TRUE(plain.gradients[k].equal(taped.gradients[k])) << c.name;
+    }
+    const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets).sum(0);
+    std::vector<at::Tensor> parts;
+    for (const auto& gradient : plain.gradients) parts.push_back(gradient.reshape({-1}));
+    EXPECT_LT(relative_error(at::cat(parts), explicit_g), 1e-12) << c.name;
+  }
+}
+
+TEST_F(OperatorTest, Float32TapsKeepFloat32Accuracy) {
+  for (auto& c : cases(23)) {
+    c.model->parameters.convert(at::kCPU, at::kFloat);
+    if (c.inputs.is_floating_point()) c.inputs = c.inputs.to(at::kFloat);
+    if (c.targets.is_floating_point()) c.targets = c.targets.to(at::kFloat);
+    const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
+    const auto g = gradients_of(c);
+    LocalMatrix k(23, 23, 4, grids().back(), comm.rank());
+    GramBuilder(g, g, k.target).add({0, g.cols()}, Part::whole, k.target, kNoPoll);
+    EXPECT_LT(k.worst(explicit_g.mm(explicit_g.t()), false), 1e-5) << c.name;
+  }
+}
+
+TEST(FactorGram, CountsTheMacsOfPaper03) {
+  const OneLayerTransformer model(OneLayerTransformerShape{}, 1);
+  EXPECT_EQ(model.parameters.total(), 226816);
+  const auto loss = cross_entropy(at::kDouble);
+  const auto pass = backward_pass(model, *loss, residues(8, 113, "x", 2), residues(8, 113, "y", 1), Taping::on);
+  double total = 0;
+  for (const auto& tap : pass.taps.taps) total += gram_macs_per_pair(tap);
+  // W_E 128 + 8*128/114 (ids that may be equal), W_pos 3*128, Q 128, K 4*128, V 4*(32+128), O 256, in and out 512 + 129 and 513 + 128, U 242
+  EXPECT_NEAR(total, 128 + 8 * 128 / 114.0 + 384 + 128 + 512 + 640 + 256 + 641 + 641 + 242, 1e-9);
+}
+
+}  // namespace
+}  // namespace grokscope
