@@ -19,10 +19,23 @@ void require(bool condition, const char* message, std::source_location where) {
   if (!condition) throw InternalError(message, where);
 }
 
-void throw_error(ExitCode code, const std::string& message, bool on_all_ranks) {
-  Error error(code, message);
+namespace {
+
+template <class Specific>
+[[noreturn]] void throw_as(Specific error, bool on_all_ranks) {
   if (on_all_ranks) error.set_on_all_ranks();
   throw error;
+}
+
+}  // namespace
+
+void throw_error(ExitCode code, const std::string& message, bool on_all_ranks) {
+  switch (code) {
+    case ExitCode::user: throw_as(UserError(message), on_all_ranks);
+    case ExitCode::environment: throw_as(EnvironmentError(message), on_all_ranks);
+    case ExitCode::requeue: throw_as(StopRequested(message), on_all_ranks);
+    default: throw_as(Error(code, message), on_all_ranks);
+  }
 }
 
 }  // namespace grokscope

@@ -1,1 +1,2 @@
 grokscope_test(base values USES gs_base)
+grokscope_test(base schema USES gs_base)

@@ -1,0 +1,122 @@
+#include "config/override.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "base/hash.hpp"
+#include "base/text.hpp"
+#include "config/document.hpp"
+
+namespace grokscope {
+namespace {
+
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+bool contains(std::string_view letters, char c) {
+  return letters.find(c) != std::string_view::npos;
+}
+
+struct Override {
+  std::string path;
+  std::string value;
+};
+
+bool is_key_path(const std::string& path) {
+  for (const auto& part : split(path, '.')) {
+    const auto stray = part.find_first_not_of(std::string(kLetters) + "_-");
+    if (part.empty() || part[0] == '-' || stray != std::string::npos) return false;
+  }
+  return true;
+}
+
+std::string origin_of(const std::string& text) {
+  return fmt::format("override '{}'", text);
+}
+
+Override parse_override(const std::string& text) {
+  const auto equals = text.find('=');
+  const auto path = std::string(trim(text.substr(0, equals)));
+  if (equals == std::string::npos || !is_key_path(path)) {
+    throw UserError(
+        fmt::format("{}: not of the form key.path=value (a key path is names joined by dots), "
+                    "write for example training.lr=0.02",
+                    origin_of(text)));
+  }
+  return {path, std::string(trim(text.substr(equals + 1)))};
+}
+
+std::string last_component(const std::string& path) {
+  return path.substr(path.rfind('.') + 1);
+}
+
+std::string short_name(const std::string& path, std::span<const KeyRow> rows) {
+  const auto last = last_component(path);
+  const auto bearers = std::count_if(rows.begin(), rows.end(),
+                                     [&](const KeyRow& row) { return last_component(row.path) == last; });
+  return bearers <= 1 || path == "training." + last ? last : path;
+}
+
+/// Brackets, quotes and blanks carry nothing once the key is known; anything else that a file name should not
+/// hold becomes '_', and a hash keeps such values apart.
+std::string file_name_part(const std::string& value) {
+  std::string out;
+  bool ambiguous = false;
+  for (const char c : value) {
+    if (contains(" []{}'\"", c)) continue;
+    const bool allowed = contains(kLetters, c) || contains("._=,+-", c);
+    ambiguous = ambiguous || !allowed;
+    out += allowed ? c : '_';
+  }
+  return ambiguous ? out + "-" + hex(hash_text(value)).substr(0, 8) : out;
+}
+
+}  // namespace
+
+void apply_override(Node& root, const std::string& override_text) {
+  const auto [path, value_text] = parse_override(override_text);
+  const auto origin = origin_of(override_text);
+  Node value = parse_value(value_text, origin);
+  const Mark mark = value.mark;
+  const auto names = split(path, '.');
+  Node* node = &root;
+  std::string reached;
+  for (std::size_t i = 0; i + 1 < names.size(); ++i) {
+    reached = path_of(reached, names[i]);
+    Node* next = node->find(names[i]);
+    if (!next || next->is_null()) {
+      Node map = Node::map();
+      map.mark = mark;
+      next = &node->set(names[i], std::move(map));
+    }
+    if (!next->is_map()) {
+      throw UserError(fmt::format("{}: '{}' holds {} (only a map has keys below it), set '{}' as a whole",
+                                  origin, reached, name_of(*next), reached));
+    }
+    node = next;
+  }
+  node->set(names.back(), std::move(value));
+}
+
+std::string overrides_suffix(std::span<const std::string> overrides, const Schemas& schemas) {
+  constexpr std::size_t longest = 60;
+  const auto rows = schemas.rows();
+  std::map<std::string, std::string> values;
+  for (const auto& text : overrides) {
+    const auto [path, value] = parse_override(text);
+    if (is_scientific(path, rows)) values[path] = value;
+  }
+  std::vector<std::string> parts;
+  std::string exact;
+  for (const auto& [path, value] : values) {
+    parts.push_back(fmt::format("+{}={}", short_name(path, rows), file_name_part(value)));
+    exact += path + '=' + value + '\n';
+  }
+  std::sort(parts.begin(), parts.end());
+  const auto suffix = join(parts, "");
+  return suffix.size() <= longest ? suffix : fmt::format("+{:.12}", hex(hash_text(exact)));
+}
+
+}  // namespace grokscope

@@ -1,0 +1,273 @@
+#include "gop/gop.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gop/gop_work.hpp"
+#include "gop/quantities.hpp"
+#include "gradients/factor_gram.hpp"
+#include "gradients/panel.hpp"
+#include "gradients/products.hpp"
+#include "linalg/lanczos.hpp"
+#include "linalg/matrix_sums.hpp"
+#include "linalg/redistribution.hpp"
+
+namespace grokscope {
+namespace {
+
+at::Tensor column_major(const std::vector<double>& values, std::int64_t rows, std::int64_t cols) {
+  return at::from_blob(const_cast<double*>(values.data()), {cols, rows}, at::kDouble).t().clone();
+}
+
+std::vector<double> replicate(const Communicator& comm, const at::Tensor& sharded_column) {
+  const auto host = sharded_column.contiguous();
+  return comm.all_gather_uneven<double>({host.data_ptr<double>(), static_cast<std::size_t>(host.numel())});
+}
+
+void set_check(Record& record, const std::string& name, const std::string& definition, double value) {
+  record.set({"checks/" + name, name, "1", definition}, value);
+}
+
+}  // namespace
+
+GopMeter::GopMeter(const Communicator& comm, std::vector<Layer> layers, GopSettings settings, Log& log)
+    : comm_(comm), layers_(std::move(layers)), settings_(std::move(settings)), log_(log),
+      grid_(comm, filling_shape(comm.size())) {}
+
+void GopMeter::release() { grid_.release(); }
+
+void GopMeter::log_once(const std::string& text) {
+  if (std::find(logged_.begin(), logged_.end(), text) != logged_.end()) return;
+  logged_.push_back(text);
+  log_.info("{}", text);
+}
+
+SideChoice GopMeter::choose_side_for(const GradientMatrix& g, IndexRange parameters) const {
+  double macs = 0;
+  for (const auto& tap : g.mine().taps) {
+    if (tap.offset >= parameters.begin && tap.offset < parameters.end) macs += gram_macs_per_pair(tap);
+  }
+  return choose_side({g.rows(), parameters.size(), macs, comm_.size(), settings_.path, settings_.memory_per_rank_gb});
+}
+
+SolverChoice GopMeter::choose_solver_for(std::int64_t n) const {
+  return choose_solver({n, comm_.size(), settings_.solver, false});
+}
+
+GopResult GopMeter::measure(const GradientMatrix& g, const GopRequest& request, const Subspace* previous,
+                            TimerTree& timers, const std::function<void()>& poll) {
+  GopResult result;
+  Work work{g, request, previous, timers, poll, result, {}, nullptr, {}, {}, {}, {}, {}, kMissing, nullptr};
+  const auto side = choose_side_for(g, {0, g.cols()});
+  work.side = side.side;
+  result.path = side.side == Side::gram ? "gram" : "dense";
+  log_once("full GOP: " + side.reason);
+  if (work.side == Side::gram) {
+    fill_gram_by_layer(work);
+  } else {
+    fill_dense(work);
+  }
+  add_other_definitions(work);
+  solve_primary(work);
+  add_vectors(work);
+  add_checks(work);
+  return result;
+}
+
+void GopMeter::fill_gram_by_layer(Work& work) {
+  const auto timer = work.timers.scope("gram");
+  const auto n = work.g.rows();
+  const auto nb = default_block_size(n, grid_.shape());
+  work.matrix = std::make_unique<DistributedMatrix>(n, n, nb, grid_);
+  auto& gram = *work.matrix;
+  gram.set_triangles(Triangles::lower);
+  work.builder = std::make_unique<GramBuilder>(work.g, work.g, target_of(gram));
+  if (!settings_.layers || layers_.size() == 1) {
+    work.builder->add({0, work.g.cols()}, Part::lower, target_of(gram), work.poll);
+    if (settings_.layers) add_layer(work, layers_.front(), gram);
+  } else {
+    DistributedMatrix layer_gram(n, n, nb, grid_);
+    layer_gram.set_triangles(Triangles::lower);
+    for (const auto& layer : layers_) {
+      std::fill(layer_gram.local().begin(), layer_gram.local().end(), 0.0);
+      work.builder->add(layer.range, Part::lower, target_of(layer_gram), work.poll);
+      add_scaled(gram, 1, layer_gram);
+      add_layer(work, layer, layer_gram);
+    }
+  }
+  work.raw = gram_moments(gram);
+}
+
+void GopMeter::fill_dense(Work& work) {
+  const auto timer = work.timers.scope("panel");
+  const auto& g = work.g;
+  const auto sum = weighted_sum(g, at::ones({g.rows(), 1}, at::kDouble));
+  work.gradient_sum = replicate(comm_, sum.select(1, 0));
+  work.matrix = std::make_unique<DistributedMatrix>(g.cols(), g.cols(), default_block_size(g.cols(), grid_.shape()), grid_);
+  work.matrix->set_triangles(Triangles::lower);
+  add_panel(g, {0, g.cols()}, Part::lower, target_of(*work.matrix), work.poll);
+  work.raw = dense_moments(*work.matrix, work.gradient_sum);
+  if (!settings_.layers) return;
+  for (const auto& layer : layers_) {
+    const auto part = std::span<const double>(work.gradient_sum)
+                          .subspan(static_cast<std::size_t>(layer.range.begin), static_cast<std::size_t>(layer.range.size()));
+    if (layers_.size() == 1) {
+      add_layer(work, layer, *work.matrix);
+      continue;
+    }
+    DistributedMatrix block(layer.range.size(), layer.range.size(), default_block_size(layer.range.size(), grid_.shape()), grid_);
+    block.set_triangles(Triangles::lower);
+    add_panel(g, layer.range, Part::lower, target_of(block), work.poll);
+    add_layer(work, layer, block);
+  }
+}
+
+void GopMeter::add_other_definitions(Work& work) {
+  const auto n = work.g.rows(), p = work.g.cols();
+  const auto& names = settings_.definitions;
+  for (std::size_t d = 0; d < names.size(); ++d) {
+    const auto moments = names[d] == "covariance" ? covariance(work.raw, n, p)
+                         : names[d] == "mean"     ? mean_outer_product(work.raw, n, p) : second_moment(work.raw, n, p);
+    if (d == 0) {
+      work.moments = moments;
+    } else if (names[d] != "mean") {
+      add_moment_metrics(work.result.record, "definitions/" + names[d] + "/", moments, std::nullopt);
+    }
+  }
+  // The outer product of the one mean gradient has rank one: its spectrum is |gbar|^2, and free.
+  const auto mean = mean_outer_product(work.raw, n, p);
+  if (names.front() != "mean") {
+    add_moment_metrics(work.result.record, "definitions/mean/", mean, mean.trace);
+    add_spectrum_metrics(work.result.record, "definitions/mean/", {1, p, mean.trace, mean.frobenius, mean.mean_gradient_norm},
+                         {mean.trace}, 1, settings_.metrics);
+  }
+  const bool covariance_listed = std::find(names.begin() + 1, names.end(), "covariance") != names.end();
+  if (!covariance_listed || !work.request.covariance_spectrum) return;
+  const auto timer = work.timers.scope("covariance");
+  auto centred = *work.matrix;
+  if (work.side == Side::gram) {
+    centre_gram(centred);
+  } else {
+    centre_dense(centred, work.gradient_sum, n);
+  }
+  mirror_lower(centred);
+  auto values = solve_eigenvalues(centred, choose_solver_for(centred.rows())).values;
+  for (auto& value : values) value /= static_cast<double>(n);
+  add_spectrum_metrics(work.result.record, "definitions/covariance/", covariance(work.raw, n, p), values, centred.rows(),
+                       settings_.metrics);
+}
+
+void GopMeter::solve_primary(Work& work) {
+  const auto n = work.g.rows();
+  const auto& primary = settings_.definitions.front();
+  auto& result = work.result;
+  if (primary == "covariance") {
+    if (work.side == Side::gram) {
+      centre_gram(*work.matrix);
+    } else {
+      centre_dense(*work.matrix, work.gradient_sum, n);
+    }
+  }
+  auto& matrix = *work.matrix;
+  const auto side = matrix.rows();
+  if (primary == "mean") {
+    work.spectrum.values = {work.moments.trace * static_cast<double>(n)};
+    result.solver = "closed form";
+  } else {
+    {
+      const auto timer = work.timers.scope("mirror");
+      mirror_lower(matrix);
+    }
+    work.poll();
+    if (settings_.spectrum == "full") {
+      const auto timer = work.timers.scope("eigenvalues");
+      const auto choice = choose_solver_for(side);
+      log_once(fmt::format("full GOP: eigenvalues by {}", choice.reason));
+      work.spectrum = solve_eigenvalues(matrix, choice);
+      result.solver = name_of(choice.solver);
+    }
+    work.poll();
+    const auto timer = work.timers.scope("top_k");
+    const auto k = std::min({settings_.metrics.top_k, side, n, work.g.cols()});
+    auto top = top_eigenpairs(matrix, k, {settings_.seed, 1e-10, 400, work.spectrum.values});
+    work.leading_vectors = std::move(top.pairs.vectors);
+    work.eigenpair_residual = *std::max_element(top.pairs.residuals.begin(), top.pairs.residuals.end());
+    if (settings_.spectrum != "full") {
+      work.spectrum.values = std::move(top.pairs.values);
+      result.solver = top.converged ? "lanczos" : "full solve";
+    }
+  }
+  result.eigenvalues = work.spectrum.values;
+  for (auto& value : result.eigenvalues) value /= static_cast<double>(n);
+  result.noise_floor = noise_floor(result.eigenvalues.front(), side);
+  add_moment_metrics(result.record, "", work.moments, result.eigenvalues.front());
+  const auto rank_one = primary == "mean";
+  auto moments = work.moments;
+  if (rank_one) moments.examples = 1;
+  add_spectrum_metrics(result.record, "", moments, result.eigenvalues, side, settings_.metrics);
+}
+
+void GopMeter::add_vectors(Work& work) {
+  if (work.leading_vectors.empty()) return;
+  const auto timer = work.timers.scope("vectors");
+  auto& result = work.result;
+  const auto n = work.g.rows(), side = work.matrix->rows();
+  result.k = static_cast<std::int64_t>(work.leading_vectors.size()) / side;
+  result.subspace.count = std::count_if(result.eigenvalues.begin(), result.eigenvalues.begin() + result.k,
+                                        [&](double value) { return value > result.noise_floor; });
+  const auto leading = column_major(work.leading_vectors, side, result.k);
+  at::Tensor gram_vectors, gradient_sum;
+  if (work.side == Side::gram) {
+    // One pass for the eigenvectors in parameter space and the summed gradient. Centred weights give the covariance's.
+    auto weights = settings_.definitions.front() == "covariance" ? leading - leading.mean(0, true) : leading;
+    const auto sums = weighted_sum(work.g, at::cat({weights, at::ones({n, 1}, at::kDouble)}, 1));
+    gradient_sum = sums.slice(1, result.k);
+    result.subspace.vectors = sums.slice(1, 0, result.k).clone();
+    gram_vectors = leading;
+  } else {
+    const auto share = even_share(work.g.cols(), comm_.size(), comm_.rank());
+    result.subspace.vectors = leading.slice(0, share.begin, share.end).clone();
+    gradient_sum = column_major(work.gradient_sum, work.g.cols(), 1).slice(0, share.begin, share.end);
+    gram_vectors = apply(work.g, result.subspace.vectors);
+    if (settings_.definitions.front() == "covariance") gram_vectors -= gram_vectors.mean(0, true);
+    gram_vectors /= gram_vectors.norm(2, 0, true);
+  }
+  // Normalised by computed lengths, not by sqrt(lambda): they differ near the noise floor, and there we refuse.
+  const auto lengths = inner_products(comm_, result.subspace.vectors, result.subspace.vectors).diagonal().sqrt();
+  result.subspace.vectors /= lengths.unsqueeze(0);
+  gram_vectors.slice(1, result.subspace.count).fill_(kMissing);
+  const auto stored = gram_vectors.t().contiguous();
+  result.gram_vectors.assign(stored.data_ptr<double>(), stored.data_ptr<double>() + stored.numel());
+
+  const double square = inner_products(comm_, gradient_sum, gradient_sum).item<double>();
+  const double along = inner_products(comm_, result.subspace.vectors.slice(1, 0, 1), gradient_sum).item<double>();
+  const bool usable = result.subspace.count > 0 && square > 0;
+  result.record.set(gop_quantity("", "gop_mean_gradient_alignment"), usable ? along * along / square : kMissing);
+  double overlap = kMissing;
+  if (work.previous != nullptr && std::min(work.previous->count, result.subspace.count) > 0) {
+    const auto k = std::min(work.previous->count, result.subspace.count);
+    const auto cross = inner_products(comm_, result.subspace.vectors.slice(1, 0, k), work.previous->vectors.slice(1, 0, k));
+    overlap = cross.square().sum().item<double>() / static_cast<double>(k);
+  }
+  result.record.set(gop_quantity("", "gop_subspace_overlap"), overlap);
+  set_check(result.record, "mean_gradient_residual",
+            "|1^T K 1 - |sum_i g_i|^2| / (N tr K), K from the Gram tiles or the panel, the sum from the taps",
+            work.raw.trace > 0 ? std::abs(work.raw.ones_form - square) / (static_cast<double>(n) * work.raw.trace) : 0);
+}
+
+void GopMeter::add_checks(Work& work) {
+  auto& record = work.result.record;
+  set_check(record, "trace_residual", "|sum lambda - tr K| / sum |lambda| from the eigensolver", work.spectrum.trace_residual);
+  set_check(record, "norm_residual", "|sum lambda^2 - |K|_F^2| / |K|_F^2 from the eigensolver", work.spectrum.norm_residual);
+  set_check(record, "eigenpair_residual", "max over the top k of |K u - lambda u| / lambda_1", work.eigenpair_residual);
+  double autograd = kMissing;
+  if (work.request.autograd_square && work.raw.trace > 0) {
+    autograd = std::abs(work.raw.ones_form - *work.request.autograd_square) /
+               (static_cast<double>(work.g.rows()) * work.raw.trace);
+  }
+  set_check(record, "autograd_residual", "|1^T K 1 - |sum_i g_i|^2| / (N tr K), the sum from the training gradient", autograd);
+}
+
+}  // namespace grokscope

@@ -1,0 +1,29 @@
+#include "train/task.hpp"
+
+namespace grokscope {
+namespace {
+
+void convert_split(Dataset& split, at::Device device, at::ScalarType dtype) {
+  split = split.to(device);
+  if (split.inputs.is_floating_point()) split.inputs = split.inputs.to(dtype);
+  if (split.targets.is_floating_point()) split.targets = split.targets.to(dtype);
+}
+
+}  // namespace
+
+void Task::convert(at::Device device, at::ScalarType dtype) {
+  convert_split(data_.train, device, dtype);
+  convert_split(data_.test, device, dtype);
+  model_->parameters.convert(device, dtype);
+}
+
+at::ScalarType parameter_type(const TrainingOptions& options) {
+  return options.dtype == "float64" ? at::kDouble : at::kFloat;
+}
+
+at::ScalarType loss_type(const TrainingOptions& options) {
+  if (options.loss_dtype == "same") return parameter_type(options);
+  return options.loss_dtype == "float64" ? at::kDouble : at::kFloat;
+}
+
+}  // namespace grokscope

@@ -1,0 +1,109 @@
+// What must a paper say to be replicated?
+// An experiment implements Task: its data, model, loss and observables, in machine-learning words. It never sees ranks,
+// files or solvers; what it needs of its peers it asks of a Spread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/record.hpp"
+#include "base/schema.hpp"
+#include "comm/communicator.hpp"
+#include "data/dataset.hpp"
+#include "nn/loss.hpp"
+#include "nn/model.hpp"
+#include "nn/pass.hpp"
+#include "train/moment.hpp"
+#include "train/options.hpp"
+
+namespace grokscope {
+
+/// Spreads work over examples: take my share, compute, sum.
+class Spread {
+ public:
+  explicit Spread(const Communicator& comm) : comm_(&comm) {}
+  /// The part of 0..n-1 that is this process's.
+  IndexRange share(std::int64_t n) const { return even_share(n, comm_->size(), comm_->rank()); }
+  /// Replaces values by their sums over all processes. Every process must call it.
+  void sum(std::span<double> values) const { comm_->sum_in_rank_order(values); }
+
+ private:
+  const Communicator* comm_;
+};
+
+/// What stands in `list`, READMEs and the citations at the end of a run.
+struct TaskInfo {
+  std::string name;      ///< "09_levi_linear"
+  std::string title;     ///< one line
+  std::string citation;  ///< authors, year, title, arXiv number
+  std::string claim;     ///< what the paper showed and this replication must show
+};
+
+/// A named number that a run arrives at; stored under /results.
+struct Result {
+  std::string name;
+  double value = kMissing;
+  std::string definition;
+};
+
+/// The series of one run that results may be computed from.
+struct History {
+  std::vector<std::int64_t> step;
+  std::vector<Evaluation> evaluations;
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  virtual TaskInfo info() const = 0;
+
+  /// Declares the keys of `data` and `model`.
+  virtual void declare(Schemas& schemas) = 0;
+  /// Reports values that do not fit together.
+  virtual void check(const TrainingOptions&, Problems&) const {}
+
+  /// Makes data, model and loss (CPU, float64; the trainer converts). Deterministic in the options and the seed.
+  virtual void build(const TrainingOptions& training) = 0;
+
+  const DataSplits& data() const { return data_; }
+  Model& model() { return *model_; }
+  const Model& model() const { return *model_; }
+  const Loss& loss() const { return *loss_; }
+
+  /// What data.h5 must hold beside the splits, so that an outsider can recompute everything.
+  virtual std::vector<NamedArray> extra_data() const { return {}; }
+
+  /// True when the forward pass draws random numbers while training: then tracking needs a pass of its own.
+  virtual bool is_stochastic() const { return false; }
+
+  /// Loss and accuracy on the test split where that is not a sum over examples (an exact expectation, say).
+  virtual std::optional<std::pair<double, double>> exact_test_score() const { return std::nullopt; }
+
+  /// The paper's own quantities at this moment. Every process calls it.
+  virtual void observe(const Moment&, const Spread&, Record&) const {}
+
+  /// The paper's own numbers for a whole run. Called on one process.
+  virtual std::vector<Result> results(const TrainingOptions&, const History&) const { return {}; }
+
+  /// Converts data and model to the device and type of the run.
+  void convert(at::Device device, at::ScalarType dtype);
+
+ protected:
+  DataSplits data_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Loss> loss_;
+};
+
+/// The type that `loss_dtype` stands for.
+at::ScalarType loss_type(const TrainingOptions& options);
+at::ScalarType parameter_type(const TrainingOptions& options);
+
+struct Experiment {
+  TaskInfo info;
+  std::function<std::unique_ptr<Task>()> make;
+};
+
+}  // namespace grokscope

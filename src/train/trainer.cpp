@@ -1,0 +1,142 @@
+#include "train/trainer.hpp"
+
+#include <algorithm>
+
+#include "base/hash.hpp"
+#include "base/random.hpp"
+
+namespace grokscope {
+namespace {
+
+std::span<const std::byte> bytes_of(const at::Tensor& t) {
+  return {static_cast<const std::byte*>(t.data_ptr()), t.nbytes()};
+}
+
+template <class T>
+void sum_over_ranks(const Communicator& comm, at::Tensor& flat) {
+  comm.sum_slices_in_rank_order<T>({flat.data_ptr<T>(), static_cast<std::size_t>(flat.numel())});
+}
+
+}  // namespace
+
+Trainer::Trainer(const Communicator& comm, Task& task, const TrainingOptions& options, TimerTree& timers)
+    : comm_(comm), task_(task), options_(options), timers_(timers), optimizer_(task.model().parameters, options),
+      examples_(task.data().train.size()),
+      batch_(options.batch_size.is_full() ? examples_ : std::min(options.batch_size.examples, examples_)),
+      steps_per_epoch_((examples_ + batch_ - 1) / batch_),
+      total_steps_(options.steps.value_or(options.epochs * steps_per_epoch_)) {}
+
+Moment Trainer::now() const {
+  return {step_ / steps_per_epoch_, step_, step_ % steps_per_epoch_, step_ >= total_steps_};
+}
+
+Dataset Trainer::my_share(const Dataset& split) const {
+  return split.rows(even_share(split.size(), comm_.size(), comm_.rank()));
+}
+
+Dataset Trainer::present_batch() const {
+  if (is_full_batch()) return my_share(task_.data().train);
+  const auto epoch = step_ / steps_per_epoch_;
+  if (epoch != order_epoch_) {
+    auto order = random_permutation(examples_, RandomStream(static_cast<std::uint64_t>(options_.seed), "order",
+                                                            static_cast<std::uint64_t>(epoch)));
+    order_ = at::from_blob(order.data(), {examples_}, at::kLong).clone().to(task_.data().train.ids.device());
+    order_epoch_ = epoch;
+  }
+  const auto begin = step_ % steps_per_epoch_ * batch_;
+  const auto size = std::min(batch_, examples_ - begin);
+  const auto mine = even_share(size, comm_.size(), comm_.rank());
+  return task_.data().train.select(order_.slice(0, begin + mine.begin, begin + mine.end));
+}
+
+StepPass Trainer::backward(Taping taping, const StopFlag& stop) {
+  const auto batch = present_batch();
+  Pass pass;
+  {
+    const auto timer = timers_.scope("backward");
+    pass = backward_pass(task_.model(), task_.loss(), batch.inputs, batch.targets, taping);
+  }
+  const auto timer = timers_.scope("reduce");
+  std::array<double, 4> totals{pass.loss_sum, static_cast<double>(pass.correct), stop.wanted() ? 1.0 : 0.0,
+                               static_cast<double>(batch.size())};
+  comm_.sum_in_rank_order(totals);
+  reduce_gradients(pass);
+  StepPass result{totals[0] / totals[3], totals[1] / totals[3], totals[2] > 0, std::move(pass.taps), 0};
+  if (taping == Taping::on) {
+    for (const auto& g : pass.gradients) result.gradient_square += g.to(at::kDouble).square().sum().item<double>();
+  }
+  gradients_ = std::move(pass.gradients);
+  for (auto& g : gradients_) g = g / totals[3];
+  return result;
+}
+
+void Trainer::reduce_gradients(Pass& pass) {
+  if (comm_.size() == 1) return;
+  std::vector<at::Tensor> parts;
+  for (const auto& g : pass.gradients) parts.push_back(g.reshape({-1}));
+  auto flat = at::cat(parts).to(at::kCPU);
+  if (flat.scalar_type() == at::kFloat) {
+    sum_over_ranks<float>(comm_, flat);
+  } else {
+    sum_over_ranks<double>(comm_, flat);
+  }
+  std::int64_t offset = 0;
+  for (auto& g : pass.gradients) {
+    g = flat.slice(0, offset, offset + g.numel()).view(g.sizes()).to(g.device());
+    offset += g.numel();
+  }
+}
+
+std::pair<double, double> Trainer::score(const Dataset& split) const {
+  if (split.size() == 0) return {kMissing, kMissing};
+  const auto mine = my_share(split);
+  const auto score = grokscope::evaluate(task_.model(), task_.loss(), mine.inputs, mine.targets);
+  std::array<double, 2> totals{score.loss_sum, static_cast<double>(score.correct)};
+  comm_.sum_in_rank_order(totals);
+  const auto n = static_cast<double>(split.size());
+  return {totals[0] / n, totals[1] / n};
+}
+
+Evaluation Trainer::evaluate(const StepPass& pass) const {
+  const auto timer = timers_.scope("evaluate");
+  const auto train = is_full_batch() && !task_.is_stochastic() ? std::pair{pass.loss, pass.accuracy}
+                                                               : score(task_.data().train);
+  const auto exact = task_.exact_test_score();
+  const auto test = exact ? *exact : score(task_.data().test);
+  return {train.first, test.first, train.second, test.second};
+}
+
+void Trainer::update() {
+  const auto timer = timers_.scope("update");
+  optimizer_.update(gradients_, step_);
+  ++step_;
+}
+
+std::vector<NamedArray> Trainer::state() const {
+  std::vector<NamedArray> arrays;
+  for (const auto& p : task_.model().parameters.all()) arrays.push_back(to_named_array("parameters/" + p.name, p.value));
+  for (auto& array : optimizer_.state()) arrays.push_back(std::move(array));
+  arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_));
+  return arrays;
+}
+
+void Trainer::load(std::span<const NamedArray> arrays) {
+  at::NoGradGuard no_grad;
+  for (const auto& p : task_.model().parameters.all()) {
+    auto value = p.value;
+    value.copy_(to_tensor(find_array(arrays, "parameters/" + p.name)));
+  }
+  optimizer_.load(arrays);
+  step_ = find_array(arrays, "rng/step").values<std::int64_t>()[0];
+}
+
+std::uint64_t Trainer::agreed_parameter_hash() const {
+  const auto flat = task_.model().parameters.flat().to(at::kCPU);
+  const auto hash = hash_bytes(bytes_of(flat).data(), bytes_of(flat).size());
+  for (const auto other : comm_.all_gather<std::uint64_t>({&hash, 1})) {
+    require(other == hash, "ranks hold different parameters");
+  }
+  return hash;
+}
+
+}  // namespace grokscope

@@ -1,0 +1,73 @@
+// The training loop's state and its three moves: look (backward), judge (evaluate), step (update).
+// Data-parallel: each rank takes its share of every batch; gradients are summed over ranks in rank order, in float64, so
+// that a run repeats bit by bit. The session decides what happens between the moves.
+#pragma once
+
+#include "base/timer.hpp"
+#include "comm/communicator.hpp"
+#include "comm/stop.hpp"
+#include "train/optimizer.hpp"
+#include "train/task.hpp"
+
+namespace grokscope {
+
+/// What a backward pass over the present batch gave, agreed over ranks.
+struct StepPass {
+  double loss = 0;      ///< mean over the batch
+  double accuracy = 0;
+  bool stop = false;    ///< some rank wants to stop
+  Taps taps;            ///< this rank's share of the batch, when taping was wanted
+  double gradient_square = 0;  ///< |sum_i g_i|^2 over the batch
+};
+
+class Trainer {
+ public:
+  /// Everything must outlive this. The task has been built and converted. Collective.
+  Trainer(const Communicator& comm, Task& task, const TrainingOptions& options, TimerTree& timers);
+
+  std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  std::int64_t total_steps() const { return total_steps_; }
+  bool is_full_batch() const { return batch_ == examples_; }
+  Moment now() const;
+
+  /// Gradient of the mean loss at the present parameters over the present batch. `stop` rides along. Collective.
+  StepPass backward(Taping taping, const StopFlag& stop);
+
+  /// Losses and accuracies over both splits. `pass` is that of this moment: with full batches it holds the training half.
+  /// Collective.
+  Evaluation evaluate(const StepPass& pass) const;
+
+  /// Takes the optimizer step that backward() prepared. Collective.
+  void update();
+
+  /// The share of a split that this rank evaluates and tracks.
+  Dataset my_share(const Dataset& split) const;
+
+  /// Parameters, optimizer and position: enough to go on bit by bit.
+  std::vector<NamedArray> state() const;
+  void load(std::span<const NamedArray> arrays);
+
+  /// Hash of all parameters; throws InternalError when ranks disagree. Collective.
+  std::uint64_t agreed_parameter_hash() const;
+
+ private:
+  Dataset present_batch() const;
+  std::pair<double, double> score(const Dataset& split) const;
+  void reduce_gradients(Pass& pass);
+
+  const Communicator& comm_;
+  Task& task_;
+  TrainingOptions options_;
+  TimerTree& timers_;
+  Optimizer optimizer_;
+  std::int64_t examples_;
+  std::int64_t batch_;
+  std::int64_t steps_per_epoch_;
+  std::int64_t total_steps_;
+  std::int64_t step_ = 0;
+  mutable std::int64_t order_epoch_ = -1;
+  mutable at::Tensor order_;  ///< of the present epoch's examples, for minibatches
+  std::vector<at::Tensor> gradients_;
+};
+
+}  // namespace grokscope

@@ -1,0 +1,20 @@
+# The Python tools are tested with the same kind of Python that they run with: one that has h5py, numpy and matplotlib.
+function(grokscope_python_can_draw result candidate)
+  execute_process(COMMAND ${candidate} -c "import h5py, numpy, matplotlib" RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
+  if(failed)
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
+find_program(GROKSCOPE_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH VALIDATOR grokscope_python_can_draw)
+find_program(GROKSCOPE_PYTHON NAMES python3 VALIDATOR grokscope_python_can_draw)
+if(NOT GROKSCOPE_PYTHON)
+  message(FATAL_ERROR "No python3 here has h5py, numpy and matplotlib (the tools and their tests need them), "
+                      "install python3-h5py python3-numpy python3-matplotlib or set GROKSCOPE_PYTHON")
+endif()
+
+foreach(name IN ITEMS grokscope_io visualize_gop fetch_data)
+  add_test(NAME tools.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py")
+  set_tests_properties(tools.${name} PROPERTIES TIMEOUT 300 PROCESSORS 1
+                       ENVIRONMENT "OMP_NUM_THREADS=1;OPENBLAS_NUM_THREADS=1;PYTHONDONTWRITEBYTECODE=1")
+endforeach()

@@ -1,0 +1,482 @@
+"""Do the figures show what the run directory holds, from any run, however incomplete?"""
+import contextlib
+import io
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import warnings
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOOLS = HERE.parent.parent / "tools"
+sys.path[:0] = [str(TOOLS), str(HERE)]
+
+import grokscope_io  # noqa: E402
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+import plot_panels as panels  # noqa: E402
+import plot_style as style  # noqa: E402
+import visualize_gop  # noqa: E402
+from synthetic_run import Shape, make_run  # noqa: E402
+
+FIGURES = [
+    "training_curves",
+    "gop_metrics",
+    "top_eigenvalues",
+    "eigenvalue_spectrum",
+    "eigenvalue_spectrum_grokking",
+    "layers",
+    "observables",
+    "summary",
+]
+
+
+def png_size(path):
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n", path
+    return struct.unpack(">II", data[16:24])
+
+
+def draw(*arguments):
+    """Runs the tool in this process; returns exit code and output. A warning is an error."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code = visualize_gop.main([str(argument) for argument in arguments])
+    return code, out.getvalue()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name) / "run"
+        self.addCleanup(style.plt.close, "all")
+
+    def run_of(self, **shape):
+        self.known = make_run(self.folder, Shape(**shape))
+        run = grokscope_io.open_run(self.folder)
+        self.addCleanup(run.refresh)
+        return run
+
+    def panel(self, draw_panel, run, *arguments):
+        """Axes in which one panel was drawn."""
+        ax = style.plt.figure().add_subplot()
+        draw_panel(ax, run, *arguments)
+        return ax
+
+    def line(self, ax, label):
+        found = [line for line in ax.lines if line.get_label() == label]
+        self.assertEqual(len(found), 1, [line.get_label() for line in ax.lines])
+        return found[0]
+
+    def texts(self, ax):
+        return "\n".join(text.get_text() for text in ax.texts)
+
+
+class FilesTest(Case):
+    def test_every_figure_of_a_complete_run_as_png_and_pdf(self):
+        self.run_of()
+        code, out = draw("--results_dir", self.folder)
+        self.assertEqual(code, 0)
+        for name in FIGURES:
+            width, height = png_size(self.folder / "plots" / f"{name}.png")
+            self.assertGreater(min(width, height), 500, name)
+            self.assertTrue((self.folder / "plots" / f"{name}.pdf").read_bytes().startswith(b"%PDF"), name)
+            self.assertIn(name, out)
+
+    def test_incomplete_runs_still_give_every_figure(self):
+        few = ["gop_metrics", "eigenvalue_spectrum_grokking", "layers"]
+        shapes = {
+            "one tracked epoch": (FIGURES, dict(tracked=1, state="running")),
+            "nothing tracked": (FIGURES, dict(tracked=0, with_groups=False, with_gop=False)),
+            "gaps": (few, dict(gap=(20, 35), with_gop=False)),
+            "only metrics, two epochs": (few, dict(tracked=2, with_groups=False, with_gop=False)),
+            "nothing but NaN": (few, dict(tracked=9, gap=(0, 9), with_gop=False)),
+        }
+        for name, (figures, shape) in shapes.items():
+            with self.subTest(name):
+                folder = self.folder.parent / name.replace(" ", "_")
+                make_run(folder, Shape(**shape))
+                code, _ = draw(
+                    "--results_dir", folder, "--formats", "png", "--dpi", "60", "--figures", *figures
+                )
+                self.assertEqual(code, 0)
+                self.assertEqual(sorted(path.stem for path in (folder / "plots").iterdir()), sorted(figures))
+
+    def test_values_without_a_logarithm(self):
+        self.run_of(with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            file["gop_trace"][10:14], file["gop_spectral_norm"][:], file["eigenvalues"][30:] = 0, 0, 0
+            file["eigenvalues_top_k"][30:], file["gop_frobenius_norm"][:] = 0, -1
+            file["gop_log_pseudo_determinant"][20:], file["gop_stable_rank"][5:9] = -np.inf, np.inf
+        self.assertEqual(
+            draw(
+                "--results_dir",
+                self.folder,
+                "--formats",
+                "png",
+                "--dpi",
+                "60",
+                "--figures",
+                "gop_metrics",
+                "top_eigenvalues",
+                "eigenvalue_spectrum_grokking",
+            )[0],
+            0,
+        )
+
+    def test_epochs_folder_figures_and_formats_are_chosen(self):
+        self.run_of()
+        elsewhere = self.folder.parent / "else/where"
+        code, out = draw(
+            "--results_dir",
+            self.folder,
+            "--save_dir",
+            elsewhere,
+            "--epochs",
+            "0",
+            "605",
+            "--figures",
+            "eigenvalue_spectrum",
+            "--formats",
+            "svg",
+        )
+        self.assertEqual(code, 0)
+        self.assertEqual([path.name for path in elsewhere.iterdir()], ["eigenvalue_spectrum.svg"])
+        self.assertIn("epoch 605 has no spectrum, epoch 600 is drawn in its place", out)
+        self.assertFalse((self.folder / "plots").exists())
+
+    def test_many_observables_fill_further_pages(self):
+        self.run_of(with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            length = len(file["observables/step"])
+            for i in range(14):
+                file[f"observables/group{i}/value"] = np.arange(length) * float(i)
+        draw("--results_dir", self.folder, "--figures", "observables", "--formats", "png", "--dpi", "60")
+        self.assertEqual(
+            sorted(path.name for path in (self.folder / "plots").iterdir()),
+            ["observables.png", "observables_2.png"],
+        )
+
+    def run_tool(self, *arguments):
+        return subprocess.run(
+            [sys.executable, TOOLS / "visualize_gop.py", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_exit_codes(self):
+        self.folder.mkdir()
+        for arguments, code, message in (
+            (["--results_dir", self.folder], 2, "has no metrics.h5"),
+            (["--results_dir", self.folder / "nowhere"], 2, "is no directory"),
+            ([], 2, "--results_dir"),
+        ):
+            result = self.run_tool(*arguments)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertIn(message, result.stderr)
+            self.assertNotIn("Traceback", result.stderr)
+
+    def test_an_unwritable_folder(self):
+        self.run_of(tracked=2, with_gop=False)
+        (self.folder / "plots").write_text("a file is in the way")
+        result = self.run_tool("--results_dir", self.folder, "--figures", "training_curves")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("choose another folder with --save_dir", result.stderr)
+
+    def test_help_names_everything(self):
+        result = self.run_tool("--help")
+        self.assertEqual(result.returncode, 0)
+        text = " ".join(result.stdout.split())
+        for word in [
+            "--results_dir",
+            "--save_dir",
+            "--epochs",
+            "--figures",
+            "--formats",
+            "--dpi",
+            "Exit codes",
+            *FIGURES,
+        ]:
+            self.assertIn(word, text)
+
+    def test_drawing_touches_nothing_but_the_plots(self):
+        self.run_of()
+        before = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        draw("--results_dir", self.folder, "--figures", "summary", "--formats", "png", "--dpi", "60")
+        after = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        self.assertEqual(set(after) - set(before), {self.folder / "plots/summary.png"})
+        self.assertEqual({path: after[path] for path in before}, before)
+
+
+class PanelTest(Case):
+    def test_lines_are_the_series(self):
+        run = self.run_of(with_gop=False)
+        for draw_panel, label, name in (
+            (panels.loss, "test", "training/test_loss"),
+            (panels.trace, "trace", "gop_trace"),
+            (panels.accuracy, "train", "training/train_acc"),
+            (panels.norms, "spectral", "gop_spectral_norm"),
+            (panels.effective_ranks, "entropy", "gop_entropy_rank"),
+        ):
+            line = self.line(self.panel(draw_panel, run), label)
+            np.testing.assert_array_equal(line.get_ydata(), self.known[name], err_msg=name)
+            axis = "training/step" if name.startswith("training/") else "epoch"
+            np.testing.assert_array_equal(line.get_xdata(), self.known[axis], err_msg=name)
+
+    def test_step_zero_is_on_the_axis(self):
+        ax = self.panel(panels.loss, self.run_of(with_gop=False))
+        self.assertEqual(ax.get_xscale(), "symlog")
+        self.assertLess(ax.get_xlim()[0], 0)
+        self.assertEqual(
+            [label.get_text() for label in ax.get_xticklabels()], ["0", "1", "10", "100", "1000"]
+        )
+        places = ax.transData.transform([(0, 1), (1, 1), (10, 1), (100, 1)])[:, 0]
+        self.assertTrue((np.diff(places) > 5).all())
+        self.assertAlmostEqual(places[3] - places[2], places[2] - places[1], places=6)
+
+    def test_transition_lines_lie_at_the_events(self):
+        run = self.run_of(with_gop=False)
+        ax = self.panel(panels.accuracy, run)
+        vertical = sorted(line.get_xdata()[0] for line in ax.lines if line.get_transform() != ax.transData)
+        known = self.known
+        expected = [
+            known["training/step"][np.argmax(known["training/train_acc"] >= 0.99)],
+            known["training/step"][np.argmax(known["training/test_acc"] >= 0.95)],
+        ]
+        self.assertEqual(vertical, [float(step) for step in expected])
+        fig = visualize_gop.training_curves(run, [])[0]
+        legend = " ".join(text.get_text() for text in fig.legends[0].get_texts())
+        self.assertIn("rule: first step with train_acc >= 0.99, test_acc >= 0.95", legend)
+        self.assertIn(f"step {expected[1]:,}", legend)
+
+    def test_gap_is_train_minus_test(self):
+        line = self.line(self.panel(panels.gap, self.run_of(with_gop=False)), "gap")
+        np.testing.assert_array_equal(
+            line.get_ydata(), self.known["training/train_acc"] - self.known["training/test_acc"]
+        )
+
+    def test_no_line_crosses_a_gap(self):
+        line = self.line(self.panel(panels.trace, self.run_of(with_gop=False, gap=(20, 35))), "trace")
+        x, y = line.get_xdata(), line.get_ydata()
+        self.assertEqual(np.isnan(y).sum(), 1)
+        at = int(np.flatnonzero(np.isnan(y))[0])
+        self.assertEqual((x[at - 1], x[at + 1]), (380, 700))
+
+    def test_values_at_every_third_epoch_are_connected(self):
+        run = self.run_of(with_gop=False)
+        ax = style.plt.figure().add_subplot()
+        panels.layer_metric(ax, run, "gop_stable_rank", "Stable rank")
+        x, y = self.line(ax, "embed").get_data()
+        np.testing.assert_array_equal(x, np.arange(0, 1200, 60))
+        self.assertTrue(np.isfinite(y).all())
+
+    def test_zeros_on_a_logarithmic_axis_are_marked_and_counted(self):
+        run = self.run_of(with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            file["gop_trace"][10:14] = 0
+        run.refresh()
+        ax = self.panel(panels.trace, run)
+        self.assertIn("4 values at or below 0", self.texts(ax))
+        triangles = [line for line in ax.lines if line.get_marker() == "v"]
+        np.testing.assert_array_equal(triangles[0].get_xdata(), [200, 220, 240, 260])
+        self.assertGreater(ax.get_ylim()[0], 0)
+
+    def test_an_empty_panel_says_why(self):
+        run = self.run_of(tracked=3, with_groups=False, with_gop=False, gap=(0, 3))
+        self.assertIn(
+            "training/weight_norm: not in metrics.h5", self.texts(self.panel(panels.weight_norm, run))
+        )
+        self.assertIn("gop_trace: all values are NaN", self.texts(self.panel(panels.trace, run)))
+        self.assertIn("no spectrum is stored yet", self.texts(self.panel(panels.spectra, run, [])))
+        empty = self.folder.parent / "empty"
+        make_run(empty, Shape(tracked=0, with_groups=False, with_gop=False))
+        with grokscope_io.open_run(empty) as other:
+            self.assertIn("gop_trace: nothing tracked yet", self.texts(self.panel(panels.trace, other)))
+
+    def test_top_eigenvalues(self):
+        ax = self.panel(panels.top_eigenvalues, self.run_of(with_gop=False))
+        for i in range(8):
+            np.testing.assert_array_equal(
+                self.line(ax, f"$\\lambda_{{{i + 1}}}$").get_ydata(), self.known["eigenvalues_top_k"][:, i]
+            )
+
+    def test_spectra_and_noise_floor(self):
+        run = self.run_of(eigenvalues=40)
+        with h5py.File(self.folder / ".segments/600-600.h5", "a") as file:
+            file["gop_full/epoch_600"].attrs["noise_floor"] = 1e-3
+        ax = self.panel(panels.spectra, run, [600])
+        x, y = self.line(ax, "epoch 600").get_data()
+        known = self.known["eigenvalues"][30]
+        np.testing.assert_array_equal(x, np.arange(1, np.count_nonzero(known > 0) + 1))
+        np.testing.assert_array_equal(y, known[known > 0])
+        floors = [line.get_ydata()[0] for line in ax.lines if line.get_transform() != ax.transData]
+        self.assertEqual(floors, [1e-3])
+        self.assertLess(ax.get_ylim()[0], 1e-3)
+
+    def test_cumulative_share(self):
+        ax = style.plt.figure().add_subplot()
+        panels.cumulative_share(ax, self.run_of(with_gop=False), [40])
+        values = self.known["eigenvalues"][2]
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), np.cumsum(values) / values.sum(), rtol=1e-14)
+
+    def test_epochs_around_the_jump(self):
+        run = self.run_of(with_gop=False)
+        labels = {label: epoch for epoch, label in panels.jump_epochs(run)}
+        accuracy = dict(zip(self.known["epoch"], (self.known["test_acc"] - 0.03) / 0.97))
+        self.assertLessEqual(accuracy[labels["before"]], 0.1)
+        self.assertGreater(accuracy[labels["before"] + 20], 0.1)
+        self.assertGreaterEqual(accuracy[labels["at"]], 0.5)
+        self.assertLess(accuracy[labels["at"] - 20], 0.5)
+        self.assertGreaterEqual(accuracy[labels["after"]], 0.9)
+        self.assertEqual(labels["last"], 1180)
+
+    def test_without_a_jump_first_middle_and_last(self):
+        run = self.run_of(tracked=9, t_gen=1e6, with_gop=False)
+        self.assertEqual(panels.jump_epochs(run), [(0, "first"), (80, "middle"), (160, "last")])
+
+    def test_spread_epochs_keep_ends_and_transition(self):
+        run = self.run_of()
+        chosen = panels.spread_epochs(run)
+        self.assertEqual(len(chosen), 6)
+        transition = run.transition()
+        for step in (0, 1180, transition.t_mem, transition.t_gen):
+            self.assertLessEqual(min(abs(epoch - step) for epoch in chosen), 10)
+
+    def test_trace_shares_sum_to_one(self):
+        shares = panels.trace_shares(self.run_of(with_gop=False))
+        self.assertEqual(list(shares)[0], "unembed")  # the largest first
+        np.testing.assert_allclose(sum(series.values for series in shares.values()), 1, rtol=1e-14)
+        np.testing.assert_allclose(shares["embed"].values[0], 0.1, rtol=1e-6)
+
+    def test_few_layers_are_labelled_the_others_grey(self):
+        run = self.run_of(with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            for i in range(9):
+                file[f"layers/extra.{i}/gop_trace"] = np.full(60, 1e-9)
+        run.refresh()
+        self.assertEqual(len(run.layers()), 13)
+        ax = self.panel(panels.layer_shares, run)
+        self.assertEqual(len(ax.lines) - 2, 13)  # two are the transition
+        self.assertEqual(len(ax.get_legend_handles_labels()[1]), panels.LABELLED_LAYERS)
+
+    def test_observables_are_all_shown_and_grouped(self):
+        run = self.run_of(with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            file["observables/phase_grid"] = np.eye(3)
+            for i in range(8):
+                file[f"observables/neuron_{i}"] = np.ones(len(file["observables/step"]))
+        run.refresh()
+        titles = [title for title, _ in panels.observable_panels(run)]
+        self.assertEqual(
+            titles,
+            [
+                "fourier",
+                "head_norms",
+                "local_complexity",
+                "neuron",
+                "neuron",
+                "phase_grid",
+                "robustness",
+                "single numbers",
+            ],
+        )
+        axes = [style.plt.figure().add_subplot() for _ in titles]
+        for ax, (title, draw_panel) in zip(axes, panels.observable_panels(run)):
+            draw_panel(ax)
+        np.testing.assert_array_equal(
+            self.line(axes[0], "excluded_loss").get_ydata(), self.known["observables/fourier/excluded_loss"]
+        )
+        np.testing.assert_array_equal(
+            self.line(axes[1], "[2]").get_ydata(), self.known["observables/head_norms"][:, 2]
+        )
+        np.testing.assert_array_equal(axes[5].images[0].get_array(), np.eye(3))
+        self.assertIn("marchenko_pastur_edge = 2.25", self.texts(axes[7]))
+
+
+class HeatMapTest(Case):
+    def cells(self, run):
+        """(axes, mesh, cell values [ranks, columns])"""
+        ax = style.plt.figure().add_subplot()
+        mesh = panels.heat_map(ax, run)
+        return ax, mesh, mesh.get_array().reshape(mesh.get_coordinates().shape[0] - 1, -1)
+
+    def test_cells_are_the_eigenvalues_under_their_steps(self):
+        run = self.run_of(with_gop=False)
+        _, mesh, cells = self.cells(run)
+        known = self.known["eigenvalues"].T
+        positive = known > 0
+        np.testing.assert_array_equal(cells[positive], known[positive])
+        self.assertTrue((cells[~positive] < mesh.norm.vmin).all())  # drawn grey
+        edges = mesh.get_coordinates()[0, :, 0]
+        self.assertTrue((edges[:-1] < self.known["epoch"]).all() and (self.known["epoch"] < edges[1:]).all())
+        rank_edges = mesh.get_coordinates()[:, 0, 1]
+        ranks = np.arange(1, 31)
+        self.assertTrue((rank_edges[:-1] < ranks).all() and (ranks < rank_edges[1:]).all())
+
+    def test_values_below_the_noise_floor_are_grey(self):
+        run = self.run_of()
+        with h5py.File(self.folder / ".segments/0-0.h5", "a") as file:
+            group = file["gop_full/epoch_0"]
+            group.attrs["noise_floor"] = 0.05 * group["eigenvalues"][0]
+        _, mesh, cells = self.cells(run)
+        known = self.known["eigenvalues"].T
+        np.testing.assert_array_equal(cells < mesh.norm.vmin, known <= 0.05 * known[:1])
+
+    def test_a_gap_stays_blank(self):
+        _, mesh, cells = self.cells(self.run_of(with_gop=False, gap=(20, 35)))
+        blank = np.ma.getmaskarray(cells).all(axis=0)
+        self.assertEqual(blank.sum(), 1)
+        at = int(np.flatnonzero(blank)[0])
+        left, right = mesh.get_coordinates()[0, at : at + 2, 0]
+        self.assertTrue(380 < left < 420 and 660 < right < 700, (left, right))
+
+    def test_large_spectra_are_thinned_and_it_says_so(self):
+        run = self.run_of(tracked=700, every=3, eigenvalues=900, with_gop=False, with_groups=False)
+        ax, _, cells = self.cells(run)
+        self.assertLessEqual(cells.shape[0], panels.HEAT_RANKS)
+        self.assertLessEqual(cells.shape[1], panels.HEAT_EPOCHS)
+        self.assertGreater(cells.shape[1], 100)
+        self.assertIn(f"drawn: {cells.shape[1]} of 700 epochs, {cells.shape[0]} of 900 ranks", self.texts(ax))
+        self.assertEqual(cells[0, -1], self.known["eigenvalues"][-1, 0])  # the newest epoch is always there
+        self.assertEqual(cells[0, 0], self.known["eigenvalues"][0, 0])
+
+
+class StyleTest(unittest.TestCase):
+    def test_no_two_lines_look_alike_in_black_and_white(self):
+        looks = [(str(style.line_style(i)["linestyle"]), style.line_style(i)["marker"]) for i in range(42)]
+        self.assertEqual(len(set(looks)), 42)
+
+    def test_tick_labels(self):
+        self.assertEqual(style.tick_labels([0.01, 1, 100]), ["0.01", "1", "100"])
+        self.assertEqual(style.tick_labels([1.0, 1e4]), ["$10^{0}$", "$10^{4}$"])
+        self.assertEqual(
+            style.tick_labels([2e-5, 5e-5]), ["$2\\,\\times\\,10^{-5}$", "$5\\,\\times\\,10^{-5}$"]
+        )
+
+    def test_at_most_seven_labels_and_at_least_two(self):
+        for low, high in (
+            (1, 1e30),
+            (3e-9, 2),
+            (1.3, 8),
+            (40, 400),
+            (2e-17, 3e-16),
+            (0.9, 1.3e5),
+            (110, 190),
+        ):
+            ax = style.plt.figure().add_subplot()
+            ax.set_yscale("log")
+            ax.set_ylim(low, high)
+            style.decade_ticks(ax.yaxis, low, high)
+            shown = [tick for tick in ax.yaxis.get_majorticklocs() if low <= tick <= high]
+            self.assertLessEqual(len(shown), 7, (low, high))
+            self.assertGreaterEqual(len(shown), 2 if high / low > 5 else 0, (low, high))
+            style.plt.close("all")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,514 @@
+"""What does this run directory hold? The one reader that all tools use.
+
+open_run(path) gives a Run whose series are read when asked for and kept. It reads finished, running,
+interrupted and older runs alike: what is not there is None, a value that does not exist is NaN. It must know
+nothing of plots, models or MPI. Needs h5py and numpy: where the running Python lacks them it starts the
+system's Python in its place.
+"""
+import importlib
+import os
+import subprocess
+import sys
+
+SYSTEM_PYTHON = os.environ.get("GROKSCOPE_PYTHON", "/usr/bin/python3")
+PACKAGES = {"h5py": "python3-h5py", "numpy": "python3-numpy", "matplotlib": "python3-matplotlib"}
+
+
+def require_modules(*modules):
+    """Makes sure that `modules` can be imported, replacing this process by the system's Python where only
+    that has them."""
+    try:
+        for module in modules:
+            importlib.import_module(module)
+        return
+    except ImportError as error:
+        reason = error
+    already_replaced = os.environ.get("GROKSCOPE_PYTHON_REPLACED") == str(os.getpid())  # exec keeps the pid
+    if not already_replaced and os.access(SYSTEM_PYTHON, os.X_OK):
+        probe = subprocess.run(
+            [SYSTEM_PYTHON, "-c", "import " + ", ".join(modules)], capture_output=True, check=False
+        )
+        if probe.returncode == 0:
+            os.environ["GROKSCOPE_PYTHON_REPLACED"] = str(os.getpid())
+            arguments = getattr(sys, "orig_argv", [sys.executable] + sys.argv)[1:]
+            os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON] + arguments)
+    packages = " ".join(PACKAGES[module] for module in modules)
+    print(
+        f"error: {sys.executable} lacks what this tool needs ({reason}), run: apt install {packages}, or "
+        "name a Python that has it in GROKSCOPE_PYTHON",
+        file=sys.stderr,
+    )
+    sys.exit(3)
+
+
+# Published files are immutable and replaced by renaming, so that locks protect nothing; on many network file
+# systems asking for one fails.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+require_modules("h5py", "numpy")
+
+import glob  # noqa: E402
+import json  # noqa: E402
+import re  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import NamedTuple, Optional  # noqa: E402
+
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+
+METRICS, GOP_FULL, GOP_LAYERS, DATA = "metrics.h5", "gop_full.h5", "gop_layers.h5", "data.h5"
+USER_ERROR, ENVIRONMENT_ERROR = 2, 3
+AXES = ("epoch", "step")
+
+
+class ToolError(Exception):
+    """A problem to tell the user: "problem (why it is a problem), suggestion"."""
+
+    def __init__(self, message, exit_code=USER_ERROR):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Series(NamedTuple):
+    """Values over training: `values[i]` belongs to the state after `step[i]` steps, in epoch `epoch[i]`."""
+
+    epoch: np.ndarray
+    step: np.ndarray
+    values: np.ndarray
+
+
+class Parameter(NamedTuple):
+    """A named block of the flat parameter vector: P[offset : offset + size], of this shape."""
+
+    name: str
+    layer: str
+    shape: tuple
+    offset: int
+    size: int
+
+
+class Transition(NamedTuple):
+    """Steps at which the run memorised and generalised (None: not yet, or never), and the rule that says
+    so."""
+
+    t_mem: Optional[float]
+    t_gen: Optional[float]
+    rule: str
+
+
+def run_tool(main):
+    """Runs a tool's main() and ends the process with its exit code; a ToolError becomes one line on
+    stderr."""
+    try:
+        sys.exit(main())
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def find_runs(patterns):
+    """All run directories that match any of the glob `patterns` (`**` allowed) or lie below a match;
+    sorted."""
+    found = set()
+    for pattern in [patterns] if isinstance(patterns, (str, os.PathLike)) else patterns:
+        for match in map(Path, glob.glob(os.fspath(pattern), recursive=True)):
+            if match.is_dir():
+                found.update(file.parent for file in match.rglob(METRICS))
+            elif match.name == METRICS:
+                found.add(match.parent)
+    return sorted(found)
+
+
+def open_run(path):
+    """Opens the run directory `path` (or any file directly in it). Throws ToolError when there is no
+    metrics.h5."""
+    path = Path(path)
+    folder = path.parent if path.is_file() else path
+    if not folder.is_dir():
+        raise ToolError(
+            f"{folder} is no directory (nothing can be read from it), give a run directory such as "
+            "results/09_levi_linear"
+        )
+    if not (folder / METRICS).is_file():
+        below = [os.fspath(run) for run in find_runs(folder)[:4]]
+        hint = "did you mean " + " or ".join(below) if below else "wait for its first commit, or name another"
+        raise ToolError(
+            f"{folder} has no {METRICS} (it is not a run directory, or nothing is committed yet), {hint}"
+        )
+    return Run(folder)
+
+
+def plain(value):
+    """An HDF5 attribute or scalar as a plain Python value: text, number, list of numbers or texts."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, np.ndarray):
+        return plain(value[()]) if value.ndim == 0 else [plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def shape_of(entry):
+    """A parameter's shape, stored as text ("96 x 12", "[96, 12]") or as integers padded with zeros or -1."""
+    entry = plain(entry)
+    numbers = [int(number) for number in re.findall(r"\d+", entry)] if isinstance(entry, str) else entry
+    return tuple(int(number) for number in np.atleast_1d(numbers) if number > 0)
+
+
+def natural_key(text):
+    """Sorts blocks.2 before blocks.10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+class Run:
+    """One run directory, read lazily. Every file is opened once, so that all answers belong to one commit;
+    refresh() moves on to the newest one."""
+
+    def __init__(self, folder):
+        self.path = Path(folder)
+        self.files_ = {}
+        self.cache_ = {}
+
+    @property
+    def name(self):
+        return self.path.resolve().name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.refresh()
+
+    def refresh(self):
+        """Closes the files and forgets what was read: the next question sees the newest commit."""
+        for file in self.files_.values():
+            file.close()
+        self.files_.clear()
+        self.cache_.clear()
+
+    # Series -----------------------------------------------------------------
+
+    def series(self, name):
+        """The dataset `name` of metrics.h5 ("gop_trace", "training/train_loss", "probes/x/y") as a Series on
+        its own axes; None when it is not there or has no time axis. Integers and floats alike come as
+        float64."""
+        if name not in self.cache_:
+            self.cache_[name] = self.read_(METRICS, lambda file: self.read_series_(file, name))
+        return self.cache_[name]
+
+    def array(self, name):
+        """The dataset `name` of metrics.h5 as it is stored, with or without a time axis; None when
+        missing."""
+        return self.read_(METRICS, lambda file: dataset_values(file, name))
+
+    def names(self, group=""):
+        """Names of all datasets below `group` of metrics.h5, their axes left out, in natural order."""
+        return self.read_(METRICS, lambda file: sorted(dataset_names(file, group), key=natural_key)) or []
+
+    def attrs(self, name=""):
+        """Attributes of the dataset or group `name` of metrics.h5 (long_name, units, definition); {} when
+        missing."""
+        return self.read_(METRICS, lambda file: attributes_of(file, name)) or {}
+
+    def committed_epoch(self):
+        """The epoch of the last commit; None when the file does not say."""
+        return self.attrs().get("committed_epoch")
+
+    def epochs_tracked(self):
+        """Epochs at which the GOP was tracked; empty when there are none yet."""
+        epochs = self.array("epoch")
+        return np.zeros(0, np.int64) if epochs is None else np.asarray(epochs, np.int64)
+
+    def eigenvalues(self):
+        """All eigenvalues [T, m], descending, NaN where not computed; None when not stored in metrics.h5."""
+        series = self.series("eigenvalues")
+        return None if series is None else series.values
+
+    def eigenvalues_top_k(self):
+        """The k largest eigenvalues [T, k]; the first columns of all of them where only those are stored."""
+        series = self.series("eigenvalues_top_k")
+        return self.eigenvalues() if series is None else series.values
+
+    def layers(self):
+        """Names of the layers that have metrics, in the order of their parameters where that is known."""
+        prefix = "layers/"
+        names = {
+            name[len(prefix) :].rsplit("/", 1)[0]
+            for name in self.names("layers")
+            if name.rsplit("/", 1)[1].startswith(("gop_", "eigenvalues"))
+        }
+        offsets = {}
+        for parameter in self.parameters() or []:
+            offsets.setdefault(parameter.layer, parameter.offset)
+        return sorted(names, key=lambda name: (offsets.get(name, np.inf), natural_key(name)))
+
+    def events(self):
+        """Attributes and scalar datasets of /events (t_mem_step, t_gen_step, the rule, ...); {} when
+        missing."""
+
+        def read(file):
+            group = member(file, "events")
+            if group is None:
+                return {}
+            values = {
+                key: plain(item[()])
+                for key, item in group.items()
+                if isinstance(item, h5py.Dataset) and item.shape == ()
+            }
+            return {**values, **attributes_of(file, "events")}
+
+        return self.read_(METRICS, read) or {}
+
+    def transition(self):
+        """Steps of memorisation and generalisation: from /events, else from the accuracies by the house
+        rule."""
+        events = self.events()
+        found = [events.get(f"{name}_step", events.get(name)) for name in ("t_mem", "t_gen")]
+        if any(step is not None for step in found):
+            return Transition(*map(reached, found), str(events.get("rule", "rule not recorded")))
+        first = [
+            first_step_above(self.best_series("train_acc"), 0.99),
+            first_step_above(self.best_series("test_acc"), 0.95),
+        ]
+        return Transition(*first, "computed by this tool: train >= 0.99, test >= 0.95")
+
+    def best_series(self, name):
+        """`name` from every evaluation (/training) where that exists, else from the tracked epochs."""
+        return self.series(f"training/{name}") or self.series(name)
+
+    # GOPs -----------------------------------------------------------------
+
+    def gop_epochs(self, layer=None):
+        """Epochs that have an entry in gop_full.h5, or in gop_layers.h5 for `layer`; ascending."""
+
+        def read(file):
+            epochs = [int(key[6:]) for key in file if re.fullmatch(r"epoch_\d+", key)]
+            return sorted(
+                e for e in epochs if layer is None or member(file, f"epoch_{e}/{layer}") is not None
+            )
+
+        return self.read_(GOP_FULL if layer is None else GOP_LAYERS, read) or []
+
+    def gop(self, epoch, rows=None, cols=None, layer=None):
+        """A block of the stored GOP of `epoch`; rows and cols are slices or (first, end). None when no dense
+        GOP is stored there (storage.store_full_gop: factors or false; `grokscope export` rebuilds it)."""
+        return self.gop_array(epoch, "gop", layer, (as_slice(rows), as_slice(cols)))
+
+    def gop_array(self, epoch, name, layer=None, selection=()):
+        """The dataset `name` (eigenvalues, eigenvectors_top_k, ...) stored with the GOP of `epoch`; None when
+        missing."""
+        path = f"epoch_{epoch}/{layer}/{name}" if layer else f"epoch_{epoch}/{name}"
+        return self.read_(
+            GOP_LAYERS if layer else GOP_FULL, lambda file: dataset_values(file, path, selection)
+        )
+
+    def gop_attrs(self, epoch, layer=None):
+        """Attributes stored with the GOP of `epoch` (definition, noise_floor, solver, ...); {} when
+        missing."""
+        path = f"epoch_{epoch}/{layer}" if layer else f"epoch_{epoch}"
+        return self.read_(GOP_LAYERS if layer else GOP_FULL, lambda file: attributes_of(file, path)) or {}
+
+    def spectrum(self, epoch):
+        """All eigenvalues of `epoch`, descending, without the padding: from metrics.h5, else gop_full.h5,
+        else the top k. None when there are none."""
+        row = np.flatnonzero(self.epochs_tracked() == epoch)
+        stacks = [self.eigenvalues(), self.eigenvalues_top_k()] if row.size else [None, None]
+        rows = [None if stack is None else stack[row[0]] for stack in stacks]
+        for values in (rows[0], self.gop_array(epoch, "eigenvalues"), rows[1]):
+            if values is not None and np.isfinite(values).any():
+                return values[np.isfinite(values)]
+        return None
+
+    def noise_floor(self, epoch):
+        """The eigenvalue at or below which the solver's rounding is all that is seen: as stored with the GOP
+        of `epoch`, else noise_floor_ratio() times its largest eigenvalue. None without a spectrum."""
+        stored = self.gop_attrs(epoch).get("noise_floor")
+        if stored is not None and np.isfinite(stored):
+            return float(stored)
+        values = self.spectrum(epoch)
+        return None if values is None else self.noise_floor_ratio() * float(values[0])
+
+    def noise_floor_ratio(self):
+        """Noise floor over largest eigenvalue, 4 n eps (the same at every epoch): from a stored GOP, which
+        knows the side n that was solved, else with the number of eigenvalues for n."""
+        for epoch in self.gop_epochs()[:3]:
+            stored, values = self.gop_attrs(epoch).get("noise_floor"), self.gop_array(epoch, "eigenvalues")
+            if stored and values is not None and values.size and values[0] > 0:
+                return float(stored) / float(values[0])
+        stack = self.eigenvalues()
+        return 4 * (1 if stack is None else stack.shape[1]) * np.finfo(float).eps
+
+    def parameters(self):
+        """Every Parameter in the order of the flat vector; None when /parameters is missing."""
+
+        def read(file):
+            group = member(file, "parameters")
+            columns = (
+                [] if group is None else [member(group, key) for key in ("name", "layer", "shape", "offset")]
+            )
+            if not columns or any(column is None for column in columns):
+                return None
+            rows = zip(*(column[()] for column in columns))
+            found = [
+                (plain(name), plain(layer), shape_of(shape), int(offset))
+                for name, layer, shape, offset in rows
+            ]
+            return sorted(
+                (Parameter(*row, int(np.prod(row[2], dtype=np.int64))) for row in found),
+                key=lambda parameter: parameter.offset,
+            )
+
+        candidates = (self.read_(file, read) for file in (METRICS, GOP_FULL, GOP_LAYERS))
+        return next((found for found in candidates if found is not None), None)
+
+    # Other files -----------------------------------------------------------------
+
+    def config(self):
+        """The resolved configuration as nested dictionaries; None when config.json is missing."""
+        return self.read_json_("config.json")
+
+    def status(self):
+        """STATUS as a dictionary with at least `state`; None when missing."""
+        text = self.read_text_("STATUS")
+        if text is None:
+            return None
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:  # older runs wrote one word and a sentence
+            state, _, reason = text.strip().partition(" ")
+            return {"state": state, "reason": reason.strip()}
+
+    def data(self):
+        """What was trained on: data.h5, a mapping train/{ids,inputs,targets}, test/{...}; None when
+        missing."""
+        return self.read_(DATA, lambda file: file)
+
+    # Access -----------------------------------------------------------------
+
+    def read_(self, file_name, question):
+        """Answers `question(file)`; None when the file is not there. A file that is just being replaced may
+        fail once: it is opened again."""
+        for attempt in (1, 2):
+            try:
+                if file_name not in self.files_:
+                    self.files_[file_name] = h5py.File(self.path / file_name, "r")
+                return question(self.files_[file_name])
+            except (OSError, RuntimeError) as error:
+                broken = self.files_.pop(file_name, None)
+                if broken is not None:
+                    broken.close()
+                if attempt == 2:
+                    if not (self.path / file_name).exists():
+                        return None
+                    raise ToolError(
+                        f"{self.path / file_name} cannot be read ({error}), check it with h5ls; a started "
+                        "run restores its published files when it is resumed",
+                        ENVIRONMENT_ERROR,
+                    ) from error
+            if (self.path / file_name).exists():
+                time.sleep(0.2)
+
+    def read_series_(self, file, name):
+        dataset = member(file, name)
+        if not isinstance(dataset, h5py.Dataset) or dataset.ndim == 0 or dataset.dtype.kind not in "biuf":
+            return None
+        axes = axes_of(dataset)
+        return None if axes is None else Series(*axes, dataset.astype(np.float64)[()])
+
+    def read_text_(self, file_name):
+        try:
+            return (self.path / file_name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ToolError(
+                f"{self.path / file_name} cannot be read ({error}), check its permissions", ENVIRONMENT_ERROR
+            ) from error
+
+    def read_json_(self, file_name):
+        text = self.read_text_(file_name)
+        try:
+            return None if text is None else json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ToolError(
+                f"{self.path / file_name} is not JSON ({error}), resume the run to write it again",
+                ENVIRONMENT_ERROR,
+            ) from error
+
+
+def member(group, name):
+    """group[name], None when there is none. An external link whose file is missing is an error, not an
+    absence."""
+    try:
+        return group[name] if name else group
+    except KeyError as error:
+        if "external" in str(error):
+            raise ToolError(
+                f"{group.file.filename}: {name} lies in a file that is missing ({error.args[0]}), copy "
+                "the whole run directory with its .segments",
+                ENVIRONMENT_ERROR,
+            ) from error
+        return None
+
+
+def dataset_values(file, name, selection=()):
+    dataset = member(file, name)
+    return dataset[selection] if isinstance(dataset, h5py.Dataset) else None
+
+
+def attributes_of(file, name):
+    """Attributes as plain values, those of HDF5's dimension scales left out."""
+    found = member(file, name)
+    hidden = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME")
+    return (
+        {}
+        if found is None
+        else {key: plain(value) for key, value in found.attrs.items() if key not in hidden}
+    )
+
+
+def dataset_names(file, prefix):
+    group = member(file, prefix)
+    for key in group if isinstance(group, h5py.Group) else ():
+        name = f"{prefix}/{key}" if prefix else key
+        if isinstance(member(group, key), h5py.Group):
+            yield from dataset_names(file, name)
+        elif key not in AXES:
+            yield name
+
+
+def axes_of(dataset):
+    """(epoch, step) of a dataset: its dimension scales, else the `epoch` and `step` beside it or in the
+    nearest group above that fit its length. Files without steps (older tools) count epochs as steps. None
+    when nothing fits.
+    """
+    found = {scale.name.rsplit("/", 1)[1]: scale for scale in dataset.dims[0].values() if scale.name}
+    group = dataset.parent
+    while not any(axis in found for axis in AXES):
+        found = {
+            axis: group[axis] for axis in AXES if axis in group and group[axis].shape == dataset.shape[:1]
+        }
+        if group.name == "/":
+            break
+        group = group.parent
+    scale_group = next(iter(found.values())).parent if found else None
+    for axis in AXES:
+        if found and axis not in found and axis in scale_group:
+            found[axis] = scale_group[axis]
+    epoch, step = (found[axis][()] if axis in found else None for axis in AXES)
+    if epoch is None and step is None:
+        return None
+    return (step if epoch is None else epoch), (epoch if step is None else step)
+
+
+def as_slice(selection):
+    return slice(*selection) if isinstance(selection, (tuple, list)) else selection or slice(None)
+
+
+def reached(step):
+    """A step of /events; None when it is missing, NaN or negative, which all mean: not reached."""
+    return float(step) if isinstance(step, (int, float)) and np.isfinite(step) and step >= 0 else None
+
+
+def first_step_above(series, threshold):
+    above = np.zeros(0, int) if series is None else np.flatnonzero(series.values >= threshold)
+    return float(series.step[above[0]]) if above.size else None
