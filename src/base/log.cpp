@@ -14,7 +14,7 @@ namespace grokscope {
 Log Log::speaking(Verbosity verbosity) {
   Log log;
   auto sink = std::make_shared<spdlog::sinks::stdout_color_sink_st>();
-  sink->set_pattern("%^%v%$");
+  sink->set_pattern("%v");
   log.logger_ = std::make_shared<spdlog::logger>("grokscope", std::move(sink));
   log.logger_->flush_on(spdlog::level::info);
   switch (verbosity) {
@@ -63,6 +63,8 @@ void Log::write_warning(const std::string& text) {
 
 void Log::progress(const std::string& line) {
   if (!logger_ || !terminal_ || !logger_->should_log(spdlog::level::info)) return;
+  if (progress_open_ && since_progress_.seconds() < 0.2) return;
+  since_progress_ = Stopwatch();
   std::fprintf(stdout, "\r\033[K%s", line.c_str());
   std::fflush(stdout);
   progress_open_ = true;

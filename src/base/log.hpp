@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/timer.hpp"
+
 namespace spdlog {
 class logger;
 }
@@ -41,7 +43,7 @@ class Log {
     write_warning(fmt::format(text, std::forward<Args>(args)...));
   }
 
-  /// Progress for a person at a terminal: overwritten in place there, absent from files.
+  /// Progress for a person at a terminal: overwritten in place there a few times a second, absent from files.
   void progress(const std::string& line);
   void end_progress();
 
@@ -61,6 +63,7 @@ class Log {
   std::vector<Warning> warnings_;
   bool terminal_ = false;
   bool progress_open_ = false;
+  Stopwatch since_progress_;
 };
 
 }  // namespace grokscope

@@ -73,6 +73,20 @@ Taps GradientMatrix::fetch_rows(const std::function<std::vector<std::int64_t>(in
   return result;
 }
 
+Taps concatenate_rows(const std::vector<Taps>& parts) {
+  require(!parts.empty(), "no taps to concatenate");
+  Taps result = parts.front();
+  for (std::size_t k = 1; k < parts.size(); ++k) {
+    std::vector<at::Tensor> others;
+    auto other = parts[k];
+    for_each_example_tensor(other, [&](const at::Tensor& t) { return others.emplace_back(t); });
+    std::size_t next = 0;
+    for_each_example_tensor(result, [&](const at::Tensor& t) { return at::cat({t, others[next++]}); });
+    result.n += other.n;
+  }
+  return result;
+}
+
 Taps slice_rows(const Taps& taps, IndexRange range) {
   Taps result = taps;
   result.n = range.size();

@@ -36,6 +36,9 @@ class GradientMatrix {
   std::vector<std::int64_t> offsets_;
 };
 
+/// The taps of several sets of examples, one after the other. All come from the same model at the same parameters.
+Taps concatenate_rows(const std::vector<Taps>& parts);
+
 /// The taps of rows begin..end-1, as views.
 Taps slice_rows(const Taps& taps, IndexRange range);
 

@@ -54,12 +54,13 @@ std::int64_t Schedule::count() const {
   return std::count_if(points_.begin(), points_.end(), [&](auto p) { return p < last_; }) + 1;
 }
 
-std::vector<Schedule::Kept> Schedule::observe(const Moment& now, double test_acc, std::int64_t last_measured_step,
+std::vector<Schedule::Kept> Schedule::observe(const Moment& now, const Evaluation& evaluation,
+                                              std::int64_t last_measured_step,
                                               const std::function<std::vector<double>()>& keep) {
   if (options_.kind != "adaptive") return {};
   const bool was_moving = moving_;
-  moving_ = previous_acc_ && std::abs(test_acc - *previous_acc_) > options_.threshold;
-  previous_acc_ = test_acc;
+  moving_ = previous_acc_ && std::abs(evaluation.test_acc - *previous_acc_) > options_.threshold;
+  previous_acc_ = evaluation.test_acc;
   std::vector<Kept> wanted;
   if (moving_ && !was_moving) {
     for (auto& kept : kept_) {
@@ -68,7 +69,7 @@ std::vector<Schedule::Kept> Schedule::observe(const Moment& now, double test_acc
     kept_.clear();
   }
   if (options_.lookback > 0) {
-    kept_.push_back({now, keep()});
+    kept_.push_back({now, evaluation, keep()});
     while (static_cast<std::int64_t>(kept_.size()) > options_.lookback) kept_.pop_front();
   }
   return wanted;
@@ -80,13 +81,16 @@ std::vector<NamedArray> Schedule::state(const std::string& prefix) const {
   arrays.push_back(NamedArray::scalar<double>(prefix + "previous_acc", previous_acc_.value_or(kMissingAccuracy)));
   arrays.push_back(NamedArray::scalar<std::int64_t>(prefix + "moving", moving_ ? 1 : 0));
   std::vector<std::int64_t> moments;
-  std::vector<double> states;
+  std::vector<double> states, evaluations;
   for (const auto& kept : kept_) {
+    const auto& e = kept.evaluation;
     moments.insert(moments.end(), {kept.moment.epoch, kept.moment.step, kept.moment.step_in_epoch});
+    evaluations.insert(evaluations.end(), {e.train_loss, e.test_loss, e.train_acc, e.test_acc});
     states.insert(states.end(), kept.state.begin(), kept.state.end());
   }
   const auto n = static_cast<std::int64_t>(kept_.size());
   arrays.push_back(NamedArray::from<std::int64_t>(prefix + "kept_moments", {n, 3}, moments));
+  arrays.push_back(NamedArray::from<double>(prefix + "kept_evaluations", {n, 4}, evaluations));
   const auto width = n > 0 ? static_cast<std::int64_t>(kept_.front().state.size()) : 0;
   arrays.push_back(NamedArray::from<double>(prefix + "kept_states", {n, width}, states));
   return arrays;
@@ -98,13 +102,15 @@ void Schedule::load(std::span<const NamedArray> arrays, const std::string& prefi
   previous_acc_ = acc == kMissingAccuracy ? std::nullopt : std::optional<double>(acc);
   moving_ = find_array(arrays, prefix + "moving").values<std::int64_t>()[0] != 0;
   const auto moments = find_array(arrays, prefix + "kept_moments").values<std::int64_t>();
+  const auto e = find_array(arrays, prefix + "kept_evaluations").values<double>();
   const auto& states = find_array(arrays, prefix + "kept_states");
   const auto values = states.values<double>();
   const auto width = static_cast<std::size_t>(states.shape.at(1));
   kept_.clear();
   for (std::size_t i = 0; i * 3 < moments.size(); ++i) {
     const auto row = values.subspan(i * width, width);
-    kept_.push_back({{moments[3 * i], moments[3 * i + 1], moments[3 * i + 2], false}, {row.begin(), row.end()}});
+    kept_.push_back({{moments[3 * i], moments[3 * i + 1], moments[3 * i + 2], false},
+                     {e[4 * i], e[4 * i + 1], e[4 * i + 2], e[4 * i + 3]}, {row.begin(), row.end()}});
   }
 }
 

@@ -44,11 +44,12 @@ class Schedule {
   /// A moment whose weights are kept.
   struct Kept {
     Moment moment;
+    Evaluation evaluation;
     std::vector<double> state;
   };
   /// Tells the adaptive schedule what was evaluated. `keep` copies the present weights and is called only when they are
   /// wanted. Returns, oldest first, the kept moments after `last_measured` that must be measured now.
-  std::vector<Kept> observe(const Moment& now, double test_acc, std::int64_t last_measured_step,
+  std::vector<Kept> observe(const Moment& now, const Evaluation& evaluation, std::int64_t last_measured_step,
                             const std::function<std::vector<double>()>& keep);
 
   std::vector<NamedArray> state(const std::string& prefix) const;

@@ -11,6 +11,14 @@ void convert_split(Dataset& split, at::Device device, at::ScalarType dtype) {
 
 }  // namespace
 
+void Task::restore_data(std::span<const NamedArray> arrays) {
+  const auto split = [&](const std::string& name) {
+    return Dataset{to_tensor(find_array(arrays, name + "/ids")), to_tensor(find_array(arrays, name + "/inputs")),
+                   to_tensor(find_array(arrays, name + "/targets"))};
+  };
+  data_ = {split("train"), split("test")};
+}
+
 void Task::convert(at::Device device, at::ScalarType dtype) {
   convert_split(data_.train, device, dtype);
   convert_split(data_.test, device, dtype);

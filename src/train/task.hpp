@@ -41,11 +41,10 @@ struct TaskInfo {
   std::string claim;     ///< what the paper showed and this replication must show
 };
 
-/// A named number that a run arrives at; stored under /results.
+/// A named number, or list of numbers, that a run arrives at; stored under /results.
 struct Result {
   std::string name;
-  double value = kMissing;
-  std::string definition;
+  std::vector<double> values;
 };
 
 /// The series of one run that results may be computed from.
@@ -65,8 +64,12 @@ class Task {
   /// Reports values that do not fit together.
   virtual void check(const TrainingOptions&, Problems&) const {}
 
-  /// Makes data, model and loss (CPU, float64; the trainer converts). Deterministic in the options and the seed.
-  virtual void build(const TrainingOptions& training) = 0;
+  /// Makes the splits (CPU; floating values in float64). Deterministic in the options and the seed.
+  virtual void build_data(const TrainingOptions& training) = 0;
+  /// Makes model and loss (CPU, float64). Needs no data.
+  virtual void build_model(const TrainingOptions& training) = 0;
+  /// Takes the splits back from the arrays of a data.h5, and whatever extra_data() put there.
+  virtual void restore_data(std::span<const NamedArray> arrays);
 
   const DataSplits& data() const { return data_; }
   Model& model() { return *model_; }

@@ -1,0 +1,118 @@
+#include "io/durable_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+
+namespace grokscope {
+
+namespace fs = std::filesystem;
+
+void throw_file_error(const std::string& action, const fs::path& path, int error_number) {
+  throw EnvironmentError(
+      fmt::format("cannot {} {} ({}), check permissions and free space or choose another "
+                  "storage.output_dir",
+                  action, path.string(), std::strerror(error_number)));
+}
+
+FileDescriptor::FileDescriptor(const fs::path& path, int flags, int permissions)
+    : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, permissions)) {
+  if (descriptor_ < 0) throw_file_error("open", path, errno);
+}
+
+FileDescriptor::~FileDescriptor() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+FileDescriptor::FileDescriptor(FileDescriptor&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+void FileDescriptor::write(const std::string& text) const {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const auto count = ::write(descriptor_, text.data() + done, text.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_file_error("write", path_, errno);
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+void FileDescriptor::sync() const {
+  // Some file systems cannot sync a folder (EINVAL); then there is nothing to wait for.
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) throw_file_error("sync", path_, errno);
+}
+
+fs::path temporary_of(const fs::path& path) {
+  return path.string() + ".tmp";
+}
+
+void sync_file(const fs::path& path) {
+  FileDescriptor(path, O_RDONLY).sync();
+}
+
+void sync_folder(const fs::path& path) {
+  FileDescriptor(path, O_RDONLY | O_DIRECTORY).sync();
+}
+
+void publish_file(const fs::path& temporary, const fs::path& path) {
+  sync_file(temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_file_error("rename to", path, errno);
+  sync_folder(path.parent_path());
+}
+
+void write_text_durably(const fs::path& path, const std::string& text) {
+  const auto temporary = temporary_of(path);
+  FileDescriptor(temporary, O_WRONLY | O_CREAT | O_TRUNC).write(text);
+  publish_file(temporary, path);
+}
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw_file_error("read", path, errno);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw_file_error("create", path, error.value());
+}
+
+void remove_path(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw_file_error("remove", path, error.value());
+}
+
+std::uint64_t hash_file(const fs::path& path) {
+  const FileDescriptor file(path, O_RDONLY);
+  std::vector<char> block(std::size_t{1} << 22);
+  std::uint64_t hash = 0;
+  while (true) {
+    const auto count = ::read(file.get(), block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_file_error("read", path, errno);
+    if (count == 0) return hash;
+    hash = hash_bytes(block.data(), static_cast<std::size_t>(count), hash);
+  }
+}
+
+}  // namespace grokscope

@@ -1,0 +1,57 @@
+// How does a file get to the disk for good?
+// Text and whole files appear by temp + fsync + rename + fsync of the folder, so that a reader, or a power
+// cut, meets the old or the new one and never a part. All functions are local and throw EnvironmentError with
+// path and reason.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace grokscope {
+
+/// Throws EnvironmentError "cannot `action` `path` (text of errno), ..." for the errno of the call that just
+/// failed.
+[[noreturn]] void throw_file_error(const std::string& action, const std::filesystem::path& path,
+                                   int error_number);
+
+/// One POSIX file descriptor.
+class FileDescriptor {
+ public:
+  FileDescriptor(const std::filesystem::path& path, int flags, int permissions = 0666);
+  ~FileDescriptor();
+  FileDescriptor(FileDescriptor&& other) noexcept;
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+
+  int get() const { return descriptor_; }
+  void write(const std::string& text) const;
+  void sync() const;
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// The name under which a file is written before it is published.
+std::filesystem::path temporary_of(const std::filesystem::path& path);
+
+/// Makes the bytes of a file, or the entries of a folder, survive a power cut.
+void sync_file(const std::filesystem::path& path);
+void sync_folder(const std::filesystem::path& path);
+
+/// Renames `temporary` to `path` after syncing it, and syncs the folder. Replaces what was there.
+void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
+
+void write_text_durably(const std::filesystem::path& path, const std::string& text);
+std::string read_text(const std::filesystem::path& path);
+
+/// Creates the folder and its parents.
+void make_folder(const std::filesystem::path& path);
+
+/// Removes a file or a folder with its content, if it is there.
+void remove_path(const std::filesystem::path& path);
+
+/// Hashes the bytes of a file.
+std::uint64_t hash_file(const std::filesystem::path& path);
+
+}  // namespace grokscope

@@ -1,0 +1,129 @@
+// How does HDF5's C interface become safe to use?
+// One move-only handle, and small functions over files, groups, links, arrays and attributes. HDF5's error
+// stack becomes one EnvironmentError with the path; nothing is printed. Files can be read by any HDF5
+// since 1.8 (earliest format, fixed-length strings, no timestamps), and carry nothing that makes equal
+// contents differ in bytes.
+#pragma once
+
+#include <hdf5.h>
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/block_cyclic.hpp"
+#include "base/named_array.hpp"
+#include "comm/communicator.hpp"
+#include "io/attributes.hpp"
+
+namespace grokscope::hdf5 {
+
+/// Owns one HDF5 identifier of any kind.
+class Handle {
+ public:
+  using Closer = herr_t (*)(hid_t);
+
+  Handle() = default;
+  Handle(hid_t id, Closer closer) : id_(id), closer_(closer) {}
+  Handle(Handle&& other) noexcept;
+  Handle& operator=(Handle&& other) noexcept;
+  /// Closes without a check. A file that was to be written is abandoned, with what it still holds, unless
+  /// close() was called before; a parallel one may be so only where all ranks leave by the same error.
+  ~Handle();
+
+  hid_t get() const { return id_; }
+  bool is_open() const { return id_ >= 0; }
+  /// Closes and throws EnvironmentError when HDF5 could not write what it still held. Collective for a
+  /// parallel file.
+  void close();
+
+ private:
+  hid_t id_ = -1;
+  Closer closer_ = nullptr;
+};
+
+/// Throws EnvironmentError "cannot `action` `where` (innermost cause), ...".
+[[noreturn]] void fail(const std::string& action, const std::string& where);
+
+/// Throws for a failed call on an object of `parent`'s file.
+[[noreturn]] void fail_in(const char* action, hid_t parent, const std::string& name);
+
+/// Returns `status`, or throws when a call on `name` in `parent`'s file failed.
+template <class Status>
+Status check(Status status, const char* action, hid_t parent, const std::string& name = "") {
+  if (status < 0) fail_in(action, parent, name);
+  return status;
+}
+
+/// Creates (replaces), opens for reading, or opens for change. Local.
+Handle create_file(const std::filesystem::path& path);
+Handle open_file(const std::filesystem::path& path);
+Handle open_file_for_update(const std::filesystem::path& path);
+
+/// Opens a file so that all ranks write to the datasets that it has. Whatever needs metadata (groups,
+/// attributes, new datasets) is better done by one rank before or after. Collective over comm.
+Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm);
+
+/// Hands everything to the file system and syncs it. Collective for a parallel file.
+void flush(const Handle& file);
+
+/// Properties of a new link: UTF-8, and groups above it are created where they are missing.
+Handle link_creation();
+
+/// Opens a group, creating it and those above it where they are missing.
+Handle require_group(const Handle& parent, const std::string& path);
+Handle open_group(const Handle& parent, const std::string& path);
+bool exists(const Handle& parent, const std::string& path);
+bool is_group(const Handle& parent, const std::string& name);
+
+/// Names of the direct children, sorted; links that lead nowhere are listed too.
+std::vector<std::string> list_children(const Handle& group);
+
+/// Paths, relative to `group`, of all datasets below it; does not follow external links.
+std::vector<std::string> list_datasets(const Handle& group);
+
+/// Makes `path` lead to the absolute path `target` of the same file, there or not, external link or not.
+void link_soft(const Handle& parent, const std::string& path, const std::string& target);
+
+/// Makes `path` lead to `target` in another file. A relative `file` is looked up beside the file that holds
+/// the link.
+void link_external(const Handle& parent, const std::string& path, const std::string& file,
+                   const std::string& target);
+
+/// Writes one array, creating the groups above it. `gzip_level` 0 means contiguous and uncompressed.
+void write_array(const Handle& parent, const std::string& path, const NamedArray& array,
+                 const Attributes& attributes = {}, int gzip_level = 0);
+NamedArray read_array(const Handle& parent, const std::string& path);
+
+/// A list of texts as fixed-length UTF-8.
+void write_texts(const Handle& parent, const std::string& path, std::span<const std::string> texts);
+std::vector<std::string> read_texts(const Handle& parent, const std::string& path);
+
+/// A dataset that is filled by rows; its place in the file is taken at once when it is not compressed.
+Handle create_dataset(const Handle& parent, const std::string& path, DType dtype,
+                      std::span<const std::int64_t> shape, int gzip_level = 0);
+Handle open_dataset(const Handle& parent, const std::string& path);
+std::vector<std::int64_t> shape_of(const Handle& dataset);
+DType dtype_of(const Handle& dataset);
+
+/// Writes or reads the rows `rows` (first axis); `values` holds them row-major in `dtype`. Independent, so
+/// local even in a parallel file: whole rows are one stretch of bytes, and MPI-IO's collective buffering has
+/// nothing to add.
+void write_rows(const Handle& dataset, IndexRange rows, DType dtype, const void* values);
+void read_rows(const Handle& dataset, IndexRange rows, DType dtype, void* values);
+
+/// Writes attributes of a group, dataset or file, replacing those of the same name.
+void write_attributes(const Handle& object, const Attributes& attributes);
+bool has_attribute(const Handle& object, const std::string& name);
+/// Reads the attributes of the kinds that write_attributes writes, sorted by name.
+Attributes read_attributes(const Handle& object);
+
+/// A scalar dataset for a number or text, a vector for a list.
+void write_value(const Handle& parent, const std::string& path, const Attribute& value);
+
+/// Hashes names, shapes, values and attributes of everything below `group`, but for the attribute
+/// `content_hash` of `group` itself. Of an external link only the name counts.
+std::uint64_t content_hash(const Handle& group);
+
+}  // namespace grokscope::hdf5

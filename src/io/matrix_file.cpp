@@ -1,0 +1,242 @@
+#include "io/matrix_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/hash.hpp"
+#include "io/durable_file.hpp"
+#include "io/hdf5.hpp"
+
+namespace grokscope {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Panel {
+  IndexRange rows;
+  std::vector<std::byte> bytes;
+};
+
+/// The panels of this rank: equally many on every rank, the last ones empty where a rank has fewer rows.
+class Panels {
+ public:
+  Panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
+         const FillRows& fill)
+      : spec_(spec), my_rows_(my_rows), fill_(fill) {
+    require_tiling(comm, spec, my_rows);
+    const auto row_bytes = std::max<std::int64_t>(spec.cols * static_cast<std::int64_t>(sizeof(double)), 1);
+    height_ = std::max<std::int64_t>(panel_bytes / row_bytes, 1);
+    rounds_ =
+        static_cast<std::int64_t>(comm.max(static_cast<double>((my_rows.size() + height_ - 1) / height_)));
+  }
+
+  std::int64_t rounds() const { return rounds_; }
+
+  Panel fill(std::int64_t round) {
+    const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
+    Panel panel{{begin, std::min(begin + height_, my_rows_.end)}, {}};
+    const auto count = static_cast<std::size_t>(panel.rows.size() * spec_.cols);
+    values_.resize(count);
+    fill_(panel.rows, values_);
+    panel.bytes.resize(count * size_of(spec_.dtype));
+    if (spec_.dtype == DType::float32) {
+      auto* out = reinterpret_cast<float*>(panel.bytes.data());
+      std::ranges::transform(values_, out, [](double value) { return static_cast<float>(value); });
+    } else if (count > 0) {
+      std::memcpy(panel.bytes.data(), values_.data(), panel.bytes.size());
+    }
+    return panel;
+  }
+
+ private:
+  static void require_tiling(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows) {
+    require(spec.dtype == DType::float32 || spec.dtype == DType::float64, "a matrix is float32 or float64");
+    const std::int64_t mine[] = {my_rows.begin, my_rows.end};
+    const auto all = comm.all_gather<std::int64_t>(mine);
+    std::int64_t next = 0;
+    for (std::size_t r = 0; r < all.size(); r += 2) {
+      require(all[r] == next && all[r + 1] >= next, "the ranks' rows do not follow each other in rank order");
+      next = all[r + 1];
+    }
+    require(next == spec.rows, "the ranks' rows do not add up to the matrix");
+  }
+
+  const MatrixSpec& spec_;
+  IndexRange my_rows_;
+  const FillRows& fill_;
+  std::int64_t height_ = 1;
+  std::int64_t rounds_ = 0;
+  std::vector<double> values_;
+};
+
+/// The hash of one panel, as it is stored: begin, end, hash.
+using PanelHash = std::array<std::uint64_t, 3>;
+
+PanelHash hash_panel(const Panel& panel) {
+  return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end),
+          hash_bytes(panel.bytes.data(), panel.bytes.size())};
+}
+
+/// Fills all panels and hands those of every rank to `store` on the root, in turn. Collective over comm.
+void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows,
+                   std::int64_t panel_bytes, const FillRows& fill,
+                   const std::function<void(const Panel&)>& store) {
+  Panels panels(comm, spec, my_rows, panel_bytes / comm.size(),
+                fill);  // the root receives one from each rank
+  for (std::int64_t round = 0; round < panels.rounds(); ++round) {
+    Panel mine;
+    comm.agree([&] { mine = panels.fill(round); });
+    const auto begins = comm.all_gather<std::int64_t>({&mine.rows.begin, 1});
+    const auto ends = comm.all_gather<std::int64_t>({&mine.rows.end, 1});
+    std::vector<std::vector<std::byte>> send(static_cast<std::size_t>(comm.size()));
+    send[0] = std::move(mine.bytes);
+    auto received = comm.exchange(send);
+    comm.on_root([&] {
+      for (std::size_t r = 0; r < received.size(); ++r) {
+        if (ends[r] > begins[r]) store({{begins[r], ends[r]}, std::move(received[r])});
+      }
+    });
+  }
+}
+
+/// Writes the panels of a compressed matrix through the root. Returns the hashes on the root.
+std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::path& path,
+                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
+                                          std::int64_t panel_bytes, const FillRows& fill) {
+  hdf5::Handle file, dataset;
+  std::vector<PanelHash> hashes;
+  comm.on_root([&] {
+    file = hdf5::create_file(path);
+    dataset =
+        hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols}, spec.gzip_level);
+  });
+  gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
+    hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
+    hashes.push_back(hash_panel(panel));
+  });
+  comm.on_root([&] {
+    dataset.close();
+    file.close();
+  });
+  return hashes;
+}
+
+/// Creates the file with an empty matrix and claims its space on the disk. One rank writes all metadata, and
+/// a full disk shows before any rank has filled a row: a failure inside a parallel file would leave HDF5
+/// unable to close it.
+void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec) {
+  auto file = hdf5::create_file(path);
+  hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols});
+  file.close();
+  const FileDescriptor descriptor(path, O_RDWR);
+  const int status = ::fallocate(descriptor.get(), 0, 0, static_cast<off_t>(fs::file_size(path)));
+  const bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS;
+  if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
+}
+
+/// Writes the panels of all ranks side by side. Returns the hashes of all panels, on every rank.
+std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
+                                         const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
+                                         std::int64_t panel_bytes, const FillRows& fill) {
+  hdf5::Handle file, dataset;
+  std::vector<std::uint64_t> mine;
+  Panels panels(comm, spec, my_rows, panel_bytes, fill);
+  comm.on_root([&] { create_matrix(path, name, spec); });
+  comm.agree([&] {
+    file = hdf5::open_file_for_update(path, comm);
+    dataset = hdf5::open_dataset(file, name);
+  });
+  for (std::int64_t round = 0; round < panels.rounds(); ++round) {
+    comm.agree([&] {
+      const auto panel = panels.fill(round);
+      if (panel.rows.size() == 0) return;
+      hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
+      const auto hash = hash_panel(panel);
+      mine.insert(mine.end(), hash.begin(), hash.end());
+    });
+  }
+  comm.agree([&] {
+    hdf5::flush(file);  // closing alone does not sync
+    dataset.close();
+    file.close();
+  });
+  const auto all = comm.all_gather_uneven<std::uint64_t>(mine);
+  std::vector<PanelHash> hashes;
+  for (std::size_t i = 0; i < all.size(); i += 3) hashes.push_back({all[i], all[i + 1], all[i + 2]});
+  return hashes;
+}
+
+/// Adds the panels' hashes to the finished file and syncs it.
+CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
+  std::ranges::sort(hashes);
+  std::vector<std::uint64_t> rows;
+  for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
+  auto file = hdf5::open_file_for_update(path);
+  const auto count = static_cast<std::int64_t>(hashes.size());
+  hdf5::write_array(file, "panels", NamedArray::from<std::uint64_t>("", {count, 3}, rows),
+                    {{"definition", "first row, row after the last, XXH3 of the rows' bytes"}});
+  file.close();
+  sync_file(path);
+  return {path.filename().string(), static_cast<std::int64_t>(fs::file_size(path)),
+          hash_bytes(rows.data(), rows.size() * sizeof(std::uint64_t)), true};
+}
+
+bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> panel) {
+  const auto shape = hdf5::shape_of(dataset);
+  const auto dtype = hdf5::dtype_of(dataset);
+  const IndexRange rows{static_cast<std::int64_t>(panel[0]), static_cast<std::int64_t>(panel[1])};
+  std::vector<std::byte> bytes(static_cast<std::size_t>(rows.size() * shape[1]) * size_of(dtype));
+  hdf5::read_rows(dataset, rows, dtype, bytes.data());
+  return hash_bytes(bytes.data(), bytes.size()) == panel[2];
+}
+
+}  // namespace
+
+CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, const std::string& name,
+                                const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
+                                const FillRows& fill) {
+  const auto write = spec.gzip_level > 0 ? write_through_root : write_in_parallel;
+  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill);
+  CommittedFile file;
+  comm.on_root([&] { file = seal(path, hashes); });
+  return file;
+}
+
+NamedArray gather_matrix(const Communicator& comm, const std::string& name, const MatrixSpec& spec,
+                         IndexRange my_rows, std::int64_t panel_bytes, const FillRows& fill) {
+  NamedArray matrix{name, spec.dtype, {spec.rows, spec.cols}, {}};
+  if (comm.is_root()) matrix.bytes.resize(static_cast<std::size_t>(spec.bytes()));
+  const auto row_bytes = spec.cols * static_cast<std::int64_t>(size_of(spec.dtype));
+  gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
+    std::ranges::copy(panel.bytes, matrix.bytes.begin() + panel.rows.begin * row_bytes);
+  });
+  return matrix;
+}
+
+void verify_matrix_file(const fs::path& path, const CommittedFile& committed) {
+  const auto refuse = [&](const char* why) {
+    throw EnvironmentError(
+        fmt::format("{} is damaged ({}), restore it or resume before it", path.string(), why));
+  };
+  if (static_cast<std::int64_t>(fs::file_size(path)) != committed.bytes)
+    refuse("its size is not the committed one");
+  const auto file = hdf5::open_file(path);
+  const auto panels = hdf5::read_array(file, "panels");
+  const auto rows = panels.values<std::uint64_t>();
+  if (hash_bytes(rows.data(), rows.size_bytes()) != committed.hash)
+    refuse("its panels are not the committed ones");
+  for (const auto& name : hdf5::list_children(file)) {
+    if (name == "panels" || rows.empty()) continue;
+    const auto dataset = hdf5::open_dataset(file, name);
+    const bool whole = panel_is_whole(dataset, rows.first(3)) && panel_is_whole(dataset, rows.last(3));
+    if (!whole) refuse("rows do not have the hash they were written with");
+  }
+}
+
+}  // namespace grokscope

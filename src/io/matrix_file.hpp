@@ -1,0 +1,49 @@
+// How does a matrix that no rank can hold get to the disk?
+// Ranks fill panels of whole rows in a bounded buffer and write them side by side: contiguous whole-row
+// panels are ten times as fast as chunks or block-cyclic selections. Each panel's hash is taken while it is
+// written.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "base/block_cyclic.hpp"
+#include "base/named_array.hpp"
+#include "comm/communicator.hpp"
+#include "io/checkpoint.hpp"
+
+namespace grokscope {
+
+struct MatrixSpec {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  DType dtype = DType::float64;  ///< float32 or float64
+  int gzip_level = 0;            ///< 0 means contiguous and uncompressed
+
+  std::int64_t bytes() const { return rows * cols * static_cast<std::int64_t>(size_of(dtype)); }
+};
+
+/// Writes the rows `rows` (global indices), row-major, into `out`. It is called equally often on every rank,
+/// at the end with empty ranges on those that have fewer rows, so that it may be collective itself.
+using FillRows = std::function<void(IndexRange rows, std::span<double> out)>;
+
+/// Writes a matrix to a file of its own, as dataset `name`. Ranks hold contiguous rows in rank order;
+/// `panel_bytes` bounds the buffer of doubles on each rank. An uncompressed matrix is written in parallel, a
+/// compressed one through the root: MPI-IO's collective writes, which filters need, hang or crash in some
+/// versions. Collective over comm.
+CommittedFile write_matrix_file(const Communicator& comm, const std::filesystem::path& path,
+                                const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
+                                std::int64_t panel_bytes, const FillRows& fill);
+
+/// Gathers a small matrix to the root; other ranks get an empty array. Collective over comm.
+NamedArray gather_matrix(const Communicator& comm, const std::string& name, const MatrixSpec& spec,
+                         IndexRange my_rows, std::int64_t panel_bytes, const FillRows& fill);
+
+/// Throws EnvironmentError unless the file has the size, the panel hashes, and in its first and last panel
+/// the bytes, with which it was committed. Local.
+void verify_matrix_file(const std::filesystem::path& path, const CommittedFile& committed);
+
+}  // namespace grokscope

@@ -1,0 +1,177 @@
+#include "io/run_books.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ranges>
+#include <set>
+
+#include "io/durable_file.hpp"
+
+namespace grokscope {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void remove_temporaries(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".tmp") remove_path(entry.path());
+  }
+}
+
+}  // namespace
+
+RunWriter::Books::Books(const RunDirectory& directory, Log& log, const WriterOptions& options)
+    : pending(directory.segments()), directory_(directory), log_(log), options_(options) {
+  facts.root = options.root_attributes;
+  if (!directory.is_locked()) {
+    log_.warn(
+        "{} cannot be locked (the file system has no locks), so take care that no second job writes there",
+        directory.path().string());
+  }
+}
+
+fs::path RunWriter::Books::recover() {
+  const auto parameters = facts.parameters;
+  const auto entries = list_checkpoints(directory_.path());
+  const auto newest = std::ranges::find_if(entries.rbegin(), entries.rend(),
+                                           [&](const auto& entry) { return try_commit(entry); });
+  if (newest == entries.rend() && !entries.empty()) {
+    throw EnvironmentError(
+        fmt::format("none of the {} checkpoints in {} is whole (see the warnings), restore the files "
+                    "or start again with --fresh",
+                    entries.size(), directory_.checkpoints().string()));
+  }
+  if (!parameters.empty()) facts.parameters = parameters;
+  delete_later_checkpoints(entries);
+  publish_views(all_segments());  // before the later segments go: no published file may point to nothing
+  delete_uncommitted_files();
+  if (!csv_.open(directory_.path() / "metrics.csv", record_.csv_bytes)) {
+    log_.warn("metrics.csv is shorter than at the commit and starts anew (metrics.h5 has all rows)");
+  }
+  return newest == entries.rend() ? fs::path() : newest->path;
+}
+
+bool RunWriter::Books::try_commit(const CheckpointEntry& entry) {
+  try {
+    if (!entry.problem.empty()) throw EnvironmentError(entry.problem);
+    RunFacts found;
+    const auto record = read_commit_record(entry.path, found);
+    verify_files(record);
+    links_.clear();
+    for (const auto& file : record.files) {
+      if (file.is_matrix) continue;
+      std::ranges::copy(list_epoch_links(directory_.segments() / file.name), std::back_inserter(links_));
+    }
+    found.root = facts.root;
+    facts = found;
+    record_ = record;
+    committed_ = {entry.epoch, entry.step};
+    return true;
+  } catch (const EnvironmentError& error) {
+    log_.warn("skipping checkpoint {}: {}", entry.path.filename().string(), error.what());
+    return false;
+  }
+}
+
+void RunWriter::Books::verify_files(const CommitRecord& record) {
+  for (const auto& file : record.files) {
+    const auto path = directory_.segments() / file.name;
+    if (!fs::exists(path)) {
+      throw EnvironmentError(fmt::format(
+          "{} is missing (a commit relies on it), restore it or resume before it", path.string()));
+    }
+    if (verified_.contains(file.name)) continue;
+    if (file.is_matrix) {
+      verify_matrix_file(path, file);
+    } else if (hash_file(path) != file.hash) {
+      throw EnvironmentError(
+          fmt::format("{} is damaged (its bytes do not have the committed hash), restore it or resume "
+                      "before it",
+                      path.string()));
+    }
+    verified_[file.name] = file.hash;
+  }
+}
+
+void RunWriter::Books::delete_later_checkpoints(const std::vector<CheckpointEntry>& entries) {
+  for (const auto& entry : entries) {
+    const bool later = std::tuple(entry.step, entry.epoch) > std::tuple(committed_.step, committed_.epoch);
+    if (!entry.problem.empty()) log_.warn("deleting {} ({})", entry.path.filename().string(), entry.problem);
+    if (later || !entry.problem.empty()) remove_path(entry.path);
+  }
+  sync_folder(directory_.checkpoints());
+}
+
+void RunWriter::Books::delete_uncommitted_files() const {
+  std::set<std::string> committed;
+  for (const auto& file : record_.files) committed.insert(file.name);
+  for (const auto& entry : fs::directory_iterator(directory_.segments())) {
+    if (!committed.contains(entry.path().filename().string())) remove_path(entry.path());
+  }
+  remove_temporaries(directory_.checkpoints());
+  remove_temporaries(directory_.path());
+}
+
+void RunWriter::Books::append(const Record& record) {
+  rows_.append(record);
+  if (record.table == "training") csv_.append(record);
+}
+
+void RunWriter::Books::commit(const Checkpoint& checkpoint) {
+  const auto finished = pending.finish(rows_, checkpoint.epoch);
+  std::ranges::copy(finished.files, std::back_inserter(record_.files));
+  std::ranges::copy(finished.links, std::back_inserter(links_));
+  record_.csv_bytes = csv_.sync();
+  const auto name =
+      checkpoint.file_name.empty() ? fmt::format("epoch_{}.h5", checkpoint.epoch) : checkpoint.file_name;
+  const auto path = directory_.checkpoints() / name;
+  write_checkpoint(temporary_of(path), checkpoint, record_, facts);
+  publish_file(temporary_of(path), path);  // this rename is the commit
+  rows_.clear();
+  committed_ = {checkpoint.epoch, checkpoint.step};
+  // A run of a thousand commits would spend its time in a thousand segments: add the new one to what is
+  // published.
+  auto sources = all_segments();
+  if (metrics_are_as_published()) {
+    sources.erase(sources.begin(),
+                  sources.end() - static_cast<std::ptrdiff_t>(finished.files.empty() ? 0 : 1));
+    sources.insert(sources.begin(), {directory_.path() / "metrics.h5", "/"});
+  }
+  publish_views(sources);
+  retain_checkpoints();
+}
+
+std::vector<TableSource> RunWriter::Books::all_segments() const {
+  std::vector<TableSource> sources;
+  for (const auto& file : record_.files) {
+    if (!file.is_matrix) sources.push_back({directory_.segments() / file.name, kSegmentTables});
+  }
+  return sources;
+}
+
+bool RunWriter::Books::metrics_are_as_published() const {
+  const auto path = directory_.path() / "metrics.h5";
+  return fs::exists(path) && hash_file(path) == metrics_hash_;
+}
+
+void RunWriter::Books::publish_views(const std::vector<TableSource>& sources) {
+  const auto metrics = directory_.path() / "metrics.h5";
+  publish_metrics(metrics, sources, facts, committed_);
+  metrics_hash_ = hash_file(metrics);
+  for (const std::string view : {"gop_full", "gop_layers"}) {
+    publish_links(directory_.path() / (view + ".h5"), view, links_, facts, committed_);
+  }
+}
+
+void RunWriter::Books::retain_checkpoints() const {
+  if (options_.keep_last <= 0) return;
+  auto entries = list_checkpoints(directory_.path());
+  const auto surplus = static_cast<std::ptrdiff_t>(entries.size()) - options_.keep_last;
+  for (const auto& entry : entries | std::views::take(std::max<std::ptrdiff_t>(surplus, 0))) {
+    if (options_.keep_every == 0 || entry.epoch % options_.keep_every != 0) remove_path(entry.path);
+  }
+}
+
+}  // namespace grokscope

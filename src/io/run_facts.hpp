@@ -1,0 +1,44 @@
+// What does every file of a run say about the run itself?
+// The parameters and their places in the flat vector, the events found so far, who launched it and with what.
+// Held by the root's RunWriter, stored in each checkpoint, shown in metrics.h5 and the GOP files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "io/attributes.hpp"
+
+namespace grokscope::hdf5 {
+class Handle;
+}
+
+namespace grokscope {
+
+/// One parameter and its place in the flat vector of length P.
+struct ParameterRow {
+  std::string name;
+  std::string layer;
+  std::vector<std::int64_t> shape;
+  std::int64_t offset = 0;
+  std::int64_t size = 0;
+};
+
+struct RunFacts {
+  Attributes root;  ///< root attributes of every published file
+  std::vector<ParameterRow> parameters;
+  std::map<std::string, Attributes> summaries;  ///< by group: "events"
+  std::vector<Attributes> launches;             ///< provenance, one entry per launch
+};
+
+/// Writes the group `parameters`: name, layer, offset, size, and shape as [n, r], filled with 0 past a
+/// parameter's rank.
+void write_parameters(const hdf5::Handle& parent, const std::vector<ParameterRow>& parameters);
+std::vector<ParameterRow> read_parameters(const hdf5::Handle& parent);
+
+/// Writes /provenance/launch_<k>. Texts that are too long for an attribute become datasets of that group.
+void write_launches(const hdf5::Handle& file, const std::vector<Attributes>& launches);
+std::vector<Attributes> read_launches(const hdf5::Handle& file);
+
+}  // namespace grokscope

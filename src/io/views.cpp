@@ -1,0 +1,58 @@
+#include "io/views.hpp"
+
+#include <functional>
+
+#include "io/durable_file.hpp"
+#include "io/hdf5.hpp"
+
+namespace grokscope {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void publish(const fs::path& path, const RunFacts& facts, CommitPoint committed,
+             const std::function<void(const hdf5::Handle&)>& fill) {
+  const auto temporary = temporary_of(path);
+  auto file = hdf5::create_file(temporary);
+  hdf5::write_attributes(file, facts.root);
+  hdf5::write_attributes(
+      file,
+      {{"format", "grokscope 1"}, {"committed_epoch", committed.epoch}, {"committed_step", committed.step}});
+  write_parameters(file, facts.parameters);
+  fill(file);
+  file.close();
+  publish_file(temporary, path);
+}
+
+/// Shows a summary twice: as attributes, for a person, and its numbers as datasets, for a script.
+void write_summary(const hdf5::Handle& file, const std::string& name, const Attributes& summary) {
+  const auto group = hdf5::require_group(file, name);
+  hdf5::write_attributes(group, summary);
+  for (const auto& [key, value] : summary) {
+    if (!std::holds_alternative<std::string>(value)) hdf5::write_value(group, key, value);
+  }
+}
+
+}  // namespace
+
+void publish_metrics(const fs::path& path, std::span<const TableSource> sources, const RunFacts& facts,
+                     CommitPoint committed) {
+  publish(path, facts, committed, [&](const hdf5::Handle& file) {
+    concatenate_tables(sources, file);
+    for (const auto& [name, summary] : facts.summaries) write_summary(file, name, summary);
+    write_launches(file, facts.launches);
+  });
+}
+
+void publish_links(const fs::path& path, const std::string& view, std::span<const EpochLink> links,
+                   const RunFacts& facts, CommitPoint committed) {
+  publish(path, facts, committed, [&](const hdf5::Handle& file) {
+    for (const auto& link : links) {
+      if (link.view != view) continue;
+      hdf5::link_external(file, link.group, ".segments/" + link.segment, "/" + view + "/" + link.group);
+    }
+  });
+}
+
+}  // namespace grokscope

@@ -1,0 +1,33 @@
+// How are BLAS and LAPACK called?
+// The Fortran prototypes that linalg uses (32-bit integers, as Debian builds them), declared once.
+// Column-major throughout.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.hpp"
+
+extern "C" {
+void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
+            const double* alpha, const double* a, const int* lda, const double* b, const int* ldb,
+            const double* beta, double* c, const int* ldc);
+void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+             double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+void dsyevd_2stage_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+                    double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n, double* a, const int* lda,
+             const double* vl, const double* vu, const int* il, const int* iu, const double* abstol, int* m,
+             double* w, double* z, const int* ldz, int* isuppz, double* work, const int* lwork, int* iwork,
+             const int* liwork, int* info);
+}
+
+namespace grokscope {
+
+/// Narrows a size for the 32-bit integers of LAPACK, ScaLAPACK and ELPA; throws InternalError when it does
+/// not fit.
+inline int fortran_int(std::int64_t value) {
+  require(value >= 0 && value <= INT32_MAX, "a matrix size does not fit LAPACK's 32-bit integers");
+  return static_cast<int>(value);
+}
+
+}  // namespace grokscope

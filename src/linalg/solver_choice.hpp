@@ -1,0 +1,35 @@
+// Which eigensolver, on which process grid, and why?
+// A pure function of sizes, rank count and configuration, never of timings taken in the run: the same run
+// must choose the same way again. Its reason goes into the log.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "linalg/process_grid.hpp"
+
+namespace grokscope {
+
+enum class Solver { lapack, scalapack, elpa1, elpa2 };
+
+/// "lapack", "scalapack", "elpa1" or "elpa2", as `gop_tracking.solver` spells them.
+std::string name_of(Solver solver);
+
+struct SolverRequest {
+  std::int64_t n = 0;
+  int ranks = 1;
+  std::string wanted = "auto";  ///< `gop_tracking.solver`
+  bool vectors = false;         ///< the full solve with vectors (eigenvalues alone are much cheaper)
+};
+
+struct SolverChoice {
+  Solver solver = Solver::lapack;
+  GridShape shape;      ///< of the grid that the solver works on; 1 x 1 for LAPACK, which runs on rank 0
+  std::int64_t nb = 1;  ///< block size on that grid
+  std::string reason;   ///< for the log: "elpa2 on 2 x 4 of 9 ranks (n = 4000: ...)"
+};
+
+/// Throws UserError when `wanted` is not a name from formats.md. Local.
+SolverChoice choose_solver(const SolverRequest& request);
+
+}  // namespace grokscope

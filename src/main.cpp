@@ -1,0 +1,8 @@
+// argv in, exit code out.
+#include "experiments/all.hpp"
+#include "run/command_line.hpp"
+
+int main(int argc, char** argv) {
+  const auto experiments = grokscope::all_experiments();
+  return grokscope::run_command_line(argc, argv, experiments);
+}

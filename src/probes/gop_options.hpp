@@ -1,0 +1,70 @@
+// How are gradient outer products tracked and stored? The `gop_tracking:` and `storage:` sections.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/schema.hpp"
+#include "gop/gop.hpp"
+#include "train/schedule.hpp"
+
+namespace grokscope {
+
+/// "all" or a number: a fixed seeded subset.
+struct TrackedExamples {
+  std::int64_t count = 0;  ///< 0 means all
+  bool is_all() const { return count == 0; }
+};
+
+template <>
+struct ConfigType<TrackedExamples> {
+  static std::string type_name() { return "all | integer"; }
+  static TrackedExamples parse(const Node& node);
+  static Node format(const TrackedExamples& value);
+};
+
+struct GopTrackingOptions {
+  bool enabled = true;
+  bool compute_full = true;
+  bool compute_per_layer = true;
+  std::int64_t frequency = 10;
+  std::optional<ScheduleOptions> schedule;
+  std::int64_t top_k_eigen = 10;
+  double rank_threshold = 1e-6;
+  double regularisation = 1e-6;
+  bool use_gpu = false;
+  bool store_eigenvectors = false;
+  std::vector<std::string> definitions{"second_moment", "covariance"};
+  TrackedExamples examples;
+  std::string split = "train";
+  std::int64_t layer_spectra = 10;
+  std::int64_t covariance_spectra = 10;
+  std::string path = "auto";
+  std::string solver = "auto";
+  std::string spectrum = "full";
+
+  void declare(Schema& s);
+  /// `frequency` unless a schedule is given.
+  ScheduleOptions effective_schedule() const;
+  GopSettings settings(std::uint64_t seed, double memory_per_rank_gb) const;
+};
+
+struct StorageOptions {
+  std::string output_dir = "auto";
+  std::string compression = "none";
+  std::int64_t compression_level = 4;
+  bool store_full_gop = false;
+  bool store_layer_gops = false;
+  std::int64_t gop_every = 1000;
+  std::string float_precision = "float64";
+  std::int64_t keep_checkpoints = 0;
+
+  void declare(Schema& s);
+  /// Whether a matrix is stored at this moment: every gop_every epochs, and the first and the last.
+  bool stores_matrices_at(const Moment& now) const {
+    return now.final || (now.at_epoch_start() && now.epoch % gop_every == 0);
+  }
+};
+
+}  // namespace grokscope

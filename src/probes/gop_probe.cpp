@@ -1,0 +1,184 @@
+#include "probes/gop_probe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/random.hpp"
+#include "gop/dense_rows.hpp"
+#include "gop/quantities.hpp"
+
+namespace grokscope {
+namespace {
+
+constexpr std::int64_t kPassChunk = 4096;
+
+Dataset choose_tracked(const DataSplits& data, const GopTrackingOptions& options, std::uint64_t seed) {
+  const auto& split = options.split == "train" ? data.train : data.test;
+  if (options.examples.is_all() || options.examples.count >= split.size()) return split;
+  auto order = random_permutation(split.size(), RandomStream(seed, "tracked_examples"));
+  order.resize(static_cast<std::size_t>(options.examples.count));
+  std::sort(order.begin(), order.end());
+  return split.select(at::from_blob(order.data(), {options.examples.count}, at::kLong).to(split.ids.device()));
+}
+
+NamedArray vector_array(const std::string& name, const std::vector<double>& values) {
+  return NamedArray::from<double>(name, {static_cast<std::int64_t>(values.size())}, values);
+}
+
+}  // namespace
+
+GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
+                   const TrainingOptions& training, std::int64_t last, bool full_batch, double memory_per_rank_gb)
+    : around_(around), options_(options), storage_(storage),
+      tracked_(choose_tracked(around.task.data(), options, static_cast<std::uint64_t>(training.seed))),
+      shares_backward_(full_batch && !around.task.is_stochastic() && options.split == "train" &&
+                       tracked_.size() == around.task.data().train.size()),
+      schedule_(options.effective_schedule(), last),
+      meter_(around.comm, around.task.model().parameters.layers(),
+             options.settings(static_cast<std::uint64_t>(training.seed), memory_per_rank_gb), around.log) {
+  around_.log.info("tracking {} of {} examples of the {} split{}", tracked_.size(),
+                   (options.split == "train" ? around.task.data().train : around.task.data().test).size(), options.split,
+                   shares_backward_ ? ", from the training pass itself" : ", in a pass of its own");
+}
+
+GradientMatrix GopProbe::gradients(StepPass* pass) const {
+  if (pass != nullptr && shares_backward_) return GradientMatrix(around_.comm, std::move(pass->taps));
+  const auto timer = around_.timers.scope("tracking_pass");
+  const auto mine = even_share(tracked_.size(), around_.comm.size(), around_.comm.rank());
+  std::vector<Taps> parts;
+  for (auto begin = mine.begin; parts.empty() || begin < mine.end; begin += kPassChunk) {
+    const auto rows = tracked_.rows({begin, std::min(begin + kPassChunk, mine.end)});
+    parts.push_back(backward_pass(around_.task.model(), around_.task.loss(), rows.inputs, rows.targets, Taping::on).taps);
+  }
+  return GradientMatrix(around_.comm, concatenate_rows(parts));
+}
+
+void GopProbe::measure(const ProbeMoment& moment) {
+  const auto timer = around_.timers.scope("gop");
+  const Stopwatch watch;
+  GopRequest request;
+  const auto every = [&](std::int64_t k) { return k > 0 && (count_ % k == 0 || moment.now.final); };
+  request.layer_spectra = options_.compute_per_layer && every(options_.layer_spectra);
+  request.covariance_spectrum = every(options_.covariance_spectra);
+  if (moment.pass != nullptr && shares_backward_) request.autograd_square = moment.pass->gradient_square;
+  const auto g = gradients(moment.pass);
+  auto result = meter_.measure(g, request, previous_ ? &*previous_ : nullptr, around_.timers,
+                               [&] { around_.stop.poll(around_.comm); });
+  auto& record = result.record;
+  record.epoch = moment.now.epoch;
+  record.step = moment.now.step;
+  record.set({"train_loss", "training loss", "loss", around_.task.loss().definition()}, moment.evaluation.train_loss);
+  record.set({"test_loss", "test loss", "loss", around_.task.loss().definition()}, moment.evaluation.test_loss);
+  record.set({"train_acc", "training accuracy", "1", "share of training examples answered correctly"},
+             moment.evaluation.train_acc);
+  record.set({"test_acc", "test accuracy", "1", "share of test examples answered correctly"}, moment.evaluation.test_acc);
+  store(moment.now, g, result);
+  previous_ = std::move(result.subspace);
+  previous_parameters_ = around_.task.model().parameters.flat();
+  last_step_ = moment.now.step;
+  ++count_;
+
+  Record timing{"timing", moment.now.epoch, moment.now.step, {}};
+  timing.set({"gop_s", "wall time of this measurement", "s", "on rank 0"}, watch.seconds());
+  around_.writer.append(timing);
+}
+
+void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& result) {
+  const auto timer = around_.timers.scope("store");
+  auto& writer = around_.writer;
+  const auto group = now.name();
+  const auto& primary = options_.definitions.front();
+  writer.append(result.record);
+  writer.attach("gop_full", group, vector_array("eigenvalues", result.eigenvalues));
+  if (result.k > 0) {
+    // Stored [N, k] row-major, as numpy shows it.
+    const auto vectors = at::from_blob(result.gram_vectors.data(), {result.k, g.rows()}, at::kDouble).t();
+    writer.attach("gop_full", group, to_named_array("eigenvectors_gram_top_k", vectors));
+  }
+  Attributes attributes{{"epoch", now.epoch}, {"step", now.step}, {"definition", primary},
+                        {"normalisation", std::string("1/N")}, {"loss_reduction", around_.task.loss().definition()},
+                        {"n_examples", g.rows()}, {"n_parameters", g.cols()}, {"solver", result.solver},
+                        {"path", result.path}, {"noise_floor", result.noise_floor}};
+  writer.set_group_attributes("gop_full", group, attributes);
+  for (const auto& layer : result.layer_spectra) {
+    const auto layer_group = group + "/" + layer.name;
+    writer.attach("gop_layers", layer_group, vector_array("eigenvalues", layer.eigenvalues));
+    writer.attach("gop_layers", layer_group, vector_array("eigenvalues_top_k", top_values(layer.eigenvalues, options_.top_k_eigen)));
+    Attributes scalars{{"epoch", now.epoch}, {"step", now.step}, {"path", layer.path}, {"noise_floor", layer.noise_floor},
+                       {"normalisation", std::string("1/N")}, {"n_examples", g.rows()}};
+    const auto prefix = "layers/" + layer.name + "/";
+    for (const auto& m : result.record.measurements) {
+      if (m.is_vector || !m.quantity.path.starts_with(prefix) || m.quantity.path == prefix + "noise_floor") continue;
+      scalars.emplace_back(m.quantity.path.substr(prefix.size()), m.values.front());
+    }
+    writer.set_group_attributes("gop_layers", layer_group, scalars);
+  }
+  if (options_.store_eigenvectors && result.k > 0) {
+    const auto all = around_.comm.all_gather_uneven<double>(
+        {result.subspace.vectors.contiguous().data_ptr<double>(), static_cast<std::size_t>(result.subspace.vectors.numel())});
+    writer.attach("gop_full", group, NamedArray::from<double>("eigenvectors_top_k", {g.cols(), result.k}, all));
+  }
+  if (storage_.stores_matrices_at(now)) store_matrices(now, g, group);
+}
+
+void GopProbe::store_matrices(const Moment&, const GradientMatrix& g, const std::string& group) {
+  const auto write = [&](const std::string& view, const std::string& where, IndexRange range) {
+    const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
+    const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
+    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level},
+                                even_share(range.size(), around_.comm.size(), around_.comm.rank()),
+                                [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, range, rows, out); });
+  };
+  if (storage_.store_full_gop) write("gop_full", group, {0, g.cols()});
+  if (!storage_.store_layer_gops) return;
+  for (const auto& layer : around_.task.model().parameters.layers()) {
+    write("gop_layers", group + "/" + layer.name, layer.range);
+  }
+}
+
+void GopProbe::evaluated(const Moment& now, const Evaluation& evaluation) {
+  auto& parameters = around_.task.model().parameters;
+  const auto keep = [&] {
+    const auto flat = parameters.flat().to(at::kCPU, at::kDouble);
+    return std::vector<double>(flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel());
+  };
+  const auto earlier = schedule_.observe(now, evaluation, last_step_, keep);
+  if (earlier.empty()) return;
+  around_.log.info("test accuracy moved at {}: measuring {} earlier moments", now.name(), earlier.size());
+  const auto present = parameters.flat();
+  for (const auto& kept : earlier) {
+    parameters.set_flat(at::from_blob(const_cast<double*>(kept.state.data()), {parameters.total()}, at::kDouble));
+    measure({kept.moment, kept.evaluation, nullptr});
+  }
+  parameters.set_flat(present);
+}
+
+std::vector<NamedArray> GopProbe::state() const {
+  auto arrays = schedule_.state("probes/gop/schedule/");
+  const std::array<std::int64_t, 2> counters{count_, last_step_};
+  arrays.push_back(NamedArray::from<std::int64_t>("probes/gop/counters", {2}, counters));
+  if (previous_parameters_.defined()) {
+    arrays.push_back(to_named_array("probes/gop/previous_parameters", previous_parameters_));
+  }
+  return arrays;
+}
+
+void GopProbe::load(std::span<const NamedArray> arrays) {
+  schedule_.load(arrays, "probes/gop/schedule/");
+  const auto counters = find_array(arrays, "probes/gop/counters").values<std::int64_t>();
+  count_ = counters[0];
+  last_step_ = counters[1];
+  const auto* previous = find_array_if_present(arrays, "probes/gop/previous_parameters");
+  if (previous == nullptr) return;
+  // The eigenvectors there are made again rather than stored: they are P x k, the parameters P.
+  auto& parameters = around_.task.model().parameters;
+  const auto present = parameters.flat();
+  previous_parameters_ = to_tensor(*previous);
+  parameters.set_flat(previous_parameters_);
+  const auto g = gradients(nullptr);
+  previous_ = meter_.measure(g, {}, nullptr, around_.timers, [&] { around_.stop.poll(around_.comm); }).subspace;
+  parameters.set_flat(present);
+}
+
+}  // namespace grokscope

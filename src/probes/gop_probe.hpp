@@ -1,0 +1,55 @@
+// The first probe: the gradient outer product on its schedule, into metrics.h5, gop_full.h5 and gop_layers.h5.
+#pragma once
+
+#include "gop/gop.hpp"
+#include "probes/gop_options.hpp"
+#include "probes/probe.hpp"
+
+namespace grokscope {
+
+class GopProbe : public Probe {
+ public:
+  struct Surroundings {
+    const Communicator& comm;
+    Task& task;
+    RunWriter& writer;
+    Log& log;
+    TimerTree& timers;
+    StopFlag& stop;
+  };
+
+  /// `last` is the end of the run in the unit of the schedule. Collective.
+  GopProbe(Surroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
+           const TrainingOptions& training, std::int64_t last, bool full_batch, double memory_per_rank_gb);
+
+  std::string name() const override { return "gop"; }
+  bool due(const Moment& now) const override { return schedule_.due(now); }
+  bool uses_training_taps() const override { return shares_backward_; }
+  void measure(const ProbeMoment& moment) override;
+  void evaluated(const Moment& now, const Evaluation& evaluation) override;
+  std::vector<NamedArray> state() const override;
+  void load(std::span<const NamedArray> arrays) override;
+  void release() override { meter_.release(); }
+
+  /// Ids of the tracked examples, [n] int64.
+  at::Tensor tracked_ids() const { return tracked_.ids; }
+
+ private:
+  GradientMatrix gradients(StepPass* pass) const;
+  void store(const Moment& now, const GradientMatrix& g, GopResult& result);
+  void store_matrices(const Moment& now, const GradientMatrix& g, const std::string& group);
+
+  Surroundings around_;
+  GopTrackingOptions options_;
+  StorageOptions storage_;
+  Dataset tracked_;
+  bool shares_backward_;
+  Schedule schedule_;
+  GopMeter meter_;
+  std::int64_t count_ = 0;               ///< tracked moments so far
+  std::int64_t last_step_ = -1;          ///< step of the last one
+  at::Tensor previous_parameters_;       ///< theta there: enough to make the subspace again
+  std::optional<Subspace> previous_;
+};
+
+}  // namespace grokscope

@@ -1,0 +1,47 @@
+// What is measured while it trains?
+// A probe is a pure function of weights, fixed data and its own declared state; it never changes training, and the same
+// probe runs later from checkpoints. The session asks it when it is due and what it needs, and hands it the moment.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/timer.hpp"
+#include "comm/stop.hpp"
+#include "io/run_writer.hpp"
+#include "train/moment.hpp"
+#include "train/task.hpp"
+#include "train/trainer.hpp"
+
+namespace grokscope {
+
+/// One moment of training, as a probe sees it.
+struct ProbeMoment {
+  Moment now;
+  const Evaluation& evaluation;
+  StepPass* pass = nullptr;  ///< the training pass at this moment, with taps when the probe asked for them; null post hoc
+};
+
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  virtual std::string name() const = 0;
+  virtual bool due(const Moment& now) const = 0;
+  /// True when the taps of the training batch are the ones it needs, so that no second pass is made.
+  virtual bool uses_training_taps() const = 0;
+  /// Measures and hands the results to the writer. Collective.
+  virtual void measure(const ProbeMoment& moment) = 0;
+  /// What must survive a restart.
+  virtual std::vector<NamedArray> state() const = 0;
+  /// Collective.
+  virtual void load(std::span<const NamedArray> arrays) = 0;
+  /// Tells every evaluation; the probe may measure earlier moments now. Collective.
+  virtual void evaluated(const Moment& now, const Evaluation& evaluation) = 0;
+  /// Gives back what needs peers to be given back. Collective.
+  virtual void release() = 0;
+};
+
+}  // namespace grokscope

@@ -1,0 +1,159 @@
+#include "run/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "base/hash.hpp"
+#include "base/text.hpp"
+#include "comm/stop.hpp"
+#include "config/override.hpp"
+#include "run/analyze.hpp"
+#include "run/describe.hpp"
+#include "run/plan.hpp"
+#include "run/provenance.hpp"
+#include "run/session.hpp"
+
+namespace grokscope {
+namespace {
+
+struct Arguments {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::vector<std::int64_t> epochs;
+  std::string name;
+  std::string max_time;
+  std::string verbosity = "normal";
+  bool fresh = false;
+  int ranks = 1;
+};
+
+Verbosity verbosity_of(const std::string& name) {
+  return name == "quiet" ? Verbosity::quiet : name == "debug" ? Verbosity::debug : Verbosity::normal;
+}
+
+/// Commands that need no peers print and return.
+int local_command(const std::function<std::string()>& make_text) {
+  try {
+    fmt::print("{}", make_text());
+    return 0;
+  } catch (const Error& error) {
+    fmt::print(stderr, "grokscope: {}\n", error.what());
+    return static_cast<int>(error.code());
+  }
+}
+
+/// Runs `work` on every rank. An error that all ranks share is printed once; any other ends the job.
+int parallel_command(int argc, char** argv, const std::function<int(const Communicator&)>& work) {
+  MpiEnvironment mpi(&argc, &argv);
+  int code = 0;
+  try {
+    const auto world = mpi.world();
+    try {
+      code = work(world);
+    } catch (const Error& error) {
+      if (!error.on_all_ranks() && world.size() > 1) throw;
+      if (world.is_root() && error.code() != ExitCode::requeue) fmt::print(stderr, "grokscope: {}\n", error.what());
+      code = static_cast<int>(error.code());
+    }
+  } catch (const Error& error) {
+    MpiEnvironment::abort(error.what(), error.code());
+  } catch (const std::exception& error) {
+    MpiEnvironment::abort(fmt::format("unexpected: {} (a bug in grokscope, please report it)", error.what()),
+                          ExitCode::internal);
+  }
+  mpi.finalize();
+  return code;
+}
+
+SessionOptions session_options(const Arguments& a, int argc, char** argv) {
+  SessionOptions options;
+  options.fresh = a.fresh;
+  if (!a.max_time.empty()) options.max_time_s = parse_duration(a.max_time);
+  options.verbosity = verbosity_of(a.verbosity);
+  options.arguments.assign(argv, argv + argc);
+  options.launch = read_launch_info();
+  return options;
+}
+
+int run_run(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
+  std::unique_ptr<RunConfiguration> configuration;
+  world.agree([&] {
+    check_launch(options.launch, world.size(), 1);
+    configuration = load_configuration(a.config, a.overrides, experiments);
+  });
+  const SignalWatch signals;
+  run_session(world, *configuration, options);
+  return 0;
+}
+
+int run_analyze(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
+  std::unique_ptr<RunConfiguration> configuration;
+  world.agree([&] { configuration = load_run(a.config, a.overrides, experiments); });
+  const SignalWatch signals;
+  const auto suffix = overrides_suffix(a.overrides, configuration->schemas);
+  run_analysis(world, *configuration, a.epochs, a.name.empty() ? "gop" + suffix : a.name, options);
+  return 0;
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv, Experiments experiments) {
+  CLI::App app{"grokscope: exact spectra of gradient outer products while a model learns"};
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 a bug of ours, 2 user error, 3 environment, 75 checkpointed and asking to be requeued.");
+  Arguments a;
+  const auto add_verbosity = [&](CLI::App* command) {
+    command->add_option("--verbosity", a.verbosity, "quiet, normal or debug")
+        ->check(CLI::IsMember({"quiet", "normal", "debug"}));
+  };
+  const char* overrides_help = "overrides: training.lr=0.02 (any key of 'grokscope describe')";
+
+  auto* run = app.add_subcommand("run", "Trains, tracks, writes. The same command again resumes.");
+  run->add_option("config", a.config, "configuration (YAML)")->required();
+  run->add_option("overrides", a.overrides, overrides_help);
+  run->add_flag("--fresh", a.fresh, "start again: deletes what grokscope wrote in the run directory");
+  run->add_option("--max-time", a.max_time, "checkpoint and leave with code 75 after this time (90s, 2h, HH:MM:SS)");
+  add_verbosity(run);
+
+  auto* check = app.add_subcommand("check", "Validates a configuration and prints the plan. Needs no MPI.");
+  check->add_option("config", a.config, "configuration (YAML)")->required();
+  check->add_option("overrides", a.overrides, overrides_help);
+  check->add_option("--ranks", a.ranks, "plan for this many ranks")->check(CLI::PositiveNumber);
+
+  auto* analyze = app.add_subcommand("analyze", "Measures again from stored checkpoints, on any rank count.");
+  analyze->add_option("run_dir", a.config, "a run directory")->required();
+  analyze->add_option("overrides", a.overrides, "overrides, such as gop_tracking.definitions=[covariance]");
+  analyze->add_option("--epochs", a.epochs, "only these checkpoints (default: all)")->delimiter(',');
+  analyze->add_option("--name", a.name, "folder below RUN_DIR/analysis (default: gop and the overrides)");
+  add_verbosity(analyze);
+
+  auto* list = app.add_subcommand("list", "Names the experiments.");
+  auto* describe = app.add_subcommand("describe", "Every key of an experiment: type, unit, default, range, meaning.");
+  describe->add_option("name", a.name, "experiment")->required();
+  auto* version = app.add_subcommand("version", "Versions of this build and its libraries.");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::user);
+  }
+  if (*list) return local_command([&] { return list_text(experiments); });
+  if (*describe) return local_command([&] { return describe_text(find_experiment(a.name, experiments)); });
+  if (*version) return local_command([] { return version_text() + "\n"; });
+  if (*check) {
+    return local_command([&] {
+      const auto configuration = load_configuration(a.config, a.overrides, experiments);
+      return plan_text(*configuration, a.ranks);
+    });
+  }
+  return parallel_command(argc, argv, [&](const Communicator& world) {
+    SessionOptions options;
+    world.agree([&] { options = session_options(a, argc, argv); });
+    return *run ? run_run(world, a, options, experiments) : run_analyze(world, a, options, experiments);
+  });
+}
+
+}  // namespace grokscope

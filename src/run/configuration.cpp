@@ -1,0 +1,141 @@
+#include "run/configuration.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/hash.hpp"
+#include "base/text.hpp"
+#include "config/assign.hpp"
+#include "config/document.hpp"
+#include "config/override.hpp"
+
+namespace grokscope {
+namespace {
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::unique_ptr<RunConfiguration> declared(const Experiment& experiment) {
+  auto configuration = std::make_unique<RunConfiguration>();
+  auto& c = *configuration;
+  c.task = experiment.make();
+  c.experiment.name = experiment.info.name;
+  c.experiment.declare(c.schemas.section("experiment"));
+  c.schemas.section("model");
+  c.schemas.section("data");
+  c.task->declare(c.schemas);
+  c.training.declare(c.schemas.section("training"));
+  c.gop.declare(c.schemas.section("gop_tracking"));
+  c.storage.declare(c.schemas.section("storage"));
+  c.limits.declare(c.schemas.section("computational_limits"));
+  c.schemas.section("").add("expected", c.expected, "claims that the end of the run is compared with").not_scientific();
+  return configuration;
+}
+
+/// Problems that need more than one key.
+void check_together(const Node& root, const RunConfiguration& c) {
+  Problems problems{root};
+  if (c.training.steps && find_path(root, "training.epochs") != nullptr) {
+    problems.add("training.steps", "both steps and epochs are given", "they say the same thing", "remove one of them");
+  }
+  if (c.training.device == "cuda" && !at::hasCUDA()) {
+    problems.add("training.device", "cuda is not to be had here", "this LibTorch has no CUDA or the machine no GPU",
+                 "use cpu or auto");
+  }
+  for (std::size_t i = 0; i < c.expected.size(); ++i) {
+    const auto& e = c.expected[i];
+    const std::size_t wanted = e.is == "never" ? 0 : e.is == "within" && e.rel_tol == 0 ? 2 : 1;
+    if (e.value.size() != wanted) {
+      problems.add(fmt::format("expected[{}]", i), fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.size()),
+                   "", "write value: [low, high] for within, value: [x] with rel_tol, below or above, none for never");
+    }
+  }
+  c.task->check(c.training, problems);
+  problems.throw_if_any();
+}
+
+std::filesystem::path default_directory(const std::filesystem::path& file, const std::string& suffix) {
+  std::filesystem::path below;
+  bool inside = false;
+  for (const auto& part : file.lexically_normal()) {
+    if (inside) below /= part;
+    if (part == "configs") {
+      inside = true;
+      below.clear();
+    }
+  }
+  if (!inside) below = file.filename();
+  return std::filesystem::path("results") / below.parent_path() / (below.stem().string() + suffix);
+}
+
+std::unique_ptr<RunConfiguration> load(const std::filesystem::path& file, std::span<const std::string> overrides,
+                                       Experiments experiments) {
+  auto root = load_document(file);
+  for (const auto& text : overrides) apply_override(root, text);
+  const auto* name = find_path(root, "experiment.name");
+  if (name == nullptr || !name->is_scalar()) {
+    throw UserError(fmt::format("{}: experiment.name is missing (it says which paper is trained), add it; 'grokscope list' "
+                                "names the experiments", file.string()));
+  }
+  const auto known = [&](const Experiment& e) { return e.info.name == name->scalar; };
+  if (std::none_of(experiments.begin(), experiments.end(), known)) {
+    std::vector<std::string> names;
+    for (const auto& e : experiments) names.push_back(e.info.name);
+    const auto nearest = nearest_word(name->scalar, names);
+    throw UserError(fmt::format("{}: experiment.name: '{}' is not an experiment{}, 'grokscope list' names them",
+                                name->mark.text(), name->scalar,
+                                nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest)));
+  }
+  auto configuration = declared(find_experiment(name->scalar, experiments));
+  assign(root, configuration->schemas);
+  check_together(root, *configuration);
+  configuration->input_text = read_file(file);
+  configuration->fingerprint = hex(fingerprint(configuration->schemas));
+  return configuration;
+}
+
+}  // namespace
+
+const Experiment& find_experiment(const std::string& name, Experiments experiments) {
+  for (const auto& experiment : experiments) {
+    if (experiment.info.name == name) return experiment;
+  }
+  std::vector<std::string> names;
+  for (const auto& e : experiments) names.push_back(e.info.name);
+  const auto nearest = nearest_word(name, names);
+  throw UserError(fmt::format("'{}' is not an experiment{}, 'grokscope list' names them", name,
+                              nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest)));
+}
+
+std::unique_ptr<RunConfiguration> load_configuration(const std::filesystem::path& file,
+                                                     std::span<const std::string> overrides, Experiments experiments) {
+  auto configuration = load(file, overrides, experiments);
+  const auto& wanted = configuration->storage.output_dir;
+  configuration->run_directory =
+      wanted == "auto" ? default_directory(file, overrides_suffix(overrides, configuration->schemas))
+                       : std::filesystem::path(wanted);
+  return configuration;
+}
+
+std::unique_ptr<RunConfiguration> load_run(const std::filesystem::path& run_directory,
+                                           std::span<const std::string> overrides, Experiments experiments) {
+  const auto file = run_directory / "config.yaml";
+  if (!std::filesystem::exists(file)) {
+    throw UserError(fmt::format("{} is not a run directory (it has no config.yaml), name one that 'grokscope run' wrote",
+                                run_directory.string()));
+  }
+  auto configuration = load(file, overrides, experiments);
+  configuration->run_directory = run_directory;
+  return configuration;
+}
+
+std::unique_ptr<RunConfiguration> default_configuration(const Experiment& experiment) { return declared(experiment); }
+
+}  // namespace grokscope

@@ -1,0 +1,49 @@
+// What does this configuration file, with these overrides, ask for?
+// Joins the YAML document, the experiment it names and the schemas of everybody who has keys.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/resolved.hpp"
+#include "probes/gop_options.hpp"
+#include "run/options.hpp"
+#include "train/task.hpp"
+
+namespace grokscope {
+
+/// The experiments that this program knows, in order; handed in by main.
+using Experiments = std::span<const Experiment>;
+
+/// All options of one run. Stays in place: the schemas point into it.
+struct RunConfiguration {
+  ExperimentOptions experiment;
+  TrainingOptions training;
+  GopTrackingOptions gop;
+  StorageOptions storage;
+  LimitOptions limits;
+  std::vector<Expectation> expected;
+  std::unique_ptr<Task> task;
+  Schemas schemas;
+  std::filesystem::path run_directory;
+  std::string input_text;
+  std::string fingerprint;
+};
+
+/// Reads, overrides, checks and resolves; builds nothing yet. Throws one UserError with every problem. Local.
+std::unique_ptr<RunConfiguration> load_configuration(const std::filesystem::path& file,
+                                                     std::span<const std::string> overrides, Experiments experiments);
+
+/// The same for the config.yaml of a run directory.
+std::unique_ptr<RunConfiguration> load_run(const std::filesystem::path& run_directory,
+                                           std::span<const std::string> overrides, Experiments experiments);
+
+/// All keys of an experiment with their defaults, for `describe`.
+std::unique_ptr<RunConfiguration> default_configuration(const Experiment& experiment);
+
+const Experiment& find_experiment(const std::string& name, Experiments experiments);
+
+}  // namespace grokscope

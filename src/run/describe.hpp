@@ -1,0 +1,15 @@
+// Which experiments are there, and which keys do they have? (`grokscope list`, `describe`)
+#pragma once
+
+#include <string>
+
+#include "run/configuration.hpp"
+
+namespace grokscope {
+
+std::string list_text(Experiments experiments);
+
+/// Claim, citation and a table of every key of one experiment; `markdown` for the READMEs.
+std::string describe_text(const Experiment& experiment);
+
+}  // namespace grokscope

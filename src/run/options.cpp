@@ -1,0 +1,41 @@
+#include "run/options.hpp"
+
+namespace grokscope {
+
+void ExperimentOptions::declare(Schema& s) {
+  s.add("name", name, "which experiment; grokscope list names them").required();
+  s.add("paper_id", paper_id, "arXiv number, for your notes").not_scientific();
+  s.add("description", description, "for your notes").not_scientific();
+}
+
+void LimitOptions::declare(Schema& s) {
+  s.add("max_gop_size_gb", max_gop_size_gb, "refuse to store a matrix larger than this").unit("GB").above(0).not_scientific();
+  s.add("warn_if_exceeds_gb", warn_if_exceeds_gb, "warn when a stored matrix is larger than this").unit("GB").above(0)
+      .not_scientific();
+  s.add("memory_per_rank_gb", memory_per_rank_gb, "what a distributed P x P matrix may take of a rank's memory; decides the side")
+      .unit("GB").above(0);
+  s.add("checkpoint_frequency", checkpoint_frequency, "epochs between commits").unit("epoch").at_least(1).not_scientific();
+  s.add("threads_per_rank", threads_per_rank, "threads of LibTorch and BLAS in each rank").at_least(1).not_scientific();
+}
+
+void Crossing::declare(Schema& s) {
+  s.add("above", above, "the first row at or above this");
+  s.add("below", below, "the first row at or below this");
+  s.add("unit", unit, "what is returned").one_of({"step", "epoch"});
+}
+
+void Expectation::declare(Schema& s) {
+  s.add("quantity", quantity, "dataset in metrics.h5: test_loss, training/test_acc, results/t_gen").required();
+  s.add("is", is, "how it must compare").one_of({"within", "below", "above", "never"});
+  s.add("value", value, "[low, high] for within with rel_tol 0, else one number").allow_non_finite();
+  s.add("rel_tol", rel_tol, "within: allowed relative difference from the one value").at_least(0);
+  s.add("first", first, "compare the step or epoch at which the series first crosses a bound");
+  s.add("at_step", at_step, "compare the series at the first row at or past this step").unit("step");
+  s.add("at_first_of", at_first_of, "compare the series at the row where this event fell: t_mem or t_gen")
+      .unit("event");
+  s.add("take", take, "what else of a series is compared").one_of({"last", "max", "min"});
+  s.add("source", source, "where the claim stands: 'papers.md 03.4'");
+  s.add("why", why, "the reason for a tolerance wider than the source's");
+}
+
+}  // namespace grokscope

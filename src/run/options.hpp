@@ -1,0 +1,51 @@
+// The sections of a configuration that belong to the run itself.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/schema.hpp"
+
+namespace grokscope {
+
+struct ExperimentOptions {
+  std::string name;
+  std::string paper_id;
+  std::string description;
+  void declare(Schema& s);
+};
+
+struct LimitOptions {
+  double max_gop_size_gb = 100;
+  double warn_if_exceeds_gb = 10;
+  double memory_per_rank_gb = 8;
+  std::int64_t checkpoint_frequency = 1000;
+  std::int64_t threads_per_rank = 1;
+  void declare(Schema& s);
+};
+
+/// Where in a series an expectation looks.
+struct Crossing {
+  std::optional<double> above;
+  std::optional<double> below;
+  std::string unit = "step";
+  void declare(Schema& s);
+};
+
+/// One claim and how it is checked; see expected.hpp.
+struct Expectation {
+  std::string quantity;
+  std::string is = "within";
+  std::vector<double> value;
+  double rel_tol = 0;
+  std::optional<Crossing> first;
+  std::optional<std::int64_t> at_step;
+  std::optional<std::string> at_first_of;
+  std::string take = "last";
+  std::string source;
+  std::string why;
+  void declare(Schema& s);
+};
+
+}  // namespace grokscope

@@ -1,0 +1,80 @@
+#include "run/provenance.hpp"
+
+#include <ATen/Version.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <hdf5.h>
+
+#include <cstdio>
+#include <ctime>
+#include <set>
+
+#include "base/text.hpp"
+#include "run/build_info.hpp"
+#include "run/device.hpp"
+
+namespace grokscope {
+namespace {
+
+/// First lines of a command's output, "" when it fails.
+std::string output_of(const std::string& command) {
+  std::string text;
+  FILE* pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
+  if (pipe == nullptr) return text;
+  char buffer[4096];
+  while (std::fgets(buffer, sizeof buffer, pipe) != nullptr && text.size() < 100'000) text += buffer;
+  ::pclose(pipe);
+  return std::string(trim(text));
+}
+
+std::string hdf5_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
+std::string mpi_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  return std::string(trim(std::string(text).substr(0, std::string(text).find(','))));
+}
+
+std::string hosts_of(const Communicator& comm, const std::string& host) {
+  const auto line = host + "\n";
+  const auto all = comm.all_gather_uneven<std::uint8_t>({reinterpret_cast<const std::uint8_t*>(line.data()), line.size()});
+  const auto lines = split(std::string(all.begin(), all.end()), '\n');
+  const std::set<std::string> hosts(lines.begin(), lines.end() - 1);
+  return fmt::format("{}", fmt::join(hosts, " "));
+}
+
+}  // namespace
+
+Attributes provenance(const Communicator& comm, const LaunchInfo& launch, const std::vector<std::string>& arguments) {
+  const auto hosts = hosts_of(comm, launch.host);
+  if (!comm.is_root()) return {};
+  const auto git = fmt::format("git -C '{}' ", kSourceFolder);
+  Attributes facts{
+      {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+      {"arguments", join(arguments, " ")},
+      {"ranks", static_cast<std::int64_t>(comm.size())},
+      {"hosts", hosts},
+      {"launcher", launch.launcher},
+      {"cpu", cpu_model()},
+      {"blas", blas_description()},
+      {"versions", version_text()},
+      {"git_commit", output_of(git + "rev-parse HEAD")},
+      {"git_diff", output_of(git + "diff HEAD")},
+  };
+  std::string environment;
+  for (const auto& [name, value] : launch.consulted) environment += fmt::format("{}={}\n", name, value);
+  facts.emplace_back("environment", environment);
+  return facts;
+}
+
+std::string version_text() {
+  return fmt::format("grokscope {} ({}, {})\nLibTorch {}\nHDF5 {}\nMPI {}\nBLAS {}", kVersion, kBuildType, kCompiler,
+                     kTorchVersion, hdf5_version(), mpi_version(), blas_description());
+}
+
+}  // namespace grokscope

@@ -1,0 +1,337 @@
+#include "run/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+#include "config/document.hpp"
+#include "io/run_writer.hpp"
+#include "probes/gop_probe.hpp"
+#include "run/device.hpp"
+#include "run/provenance.hpp"
+#include "run/summary.hpp"
+#include "train/events.hpp"
+
+namespace grokscope {
+namespace {
+
+std::string explain_difference(const std::string& stored_yaml, const Schemas& present) {
+  std::vector<std::string> lines;
+  for (const auto& d : difference(parse_document(stored_yaml, "config.yaml"), present)) {
+    if (d.scientific) lines.push_back(d.text());
+  }
+  return join(lines, "; ");
+}
+
+RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c, const SessionOptions& options) {
+  const RunIdentity identity{c.fingerprint, resolved_yaml(c.schemas), resolved_json(c.schemas), c.input_text};
+  return RunDirectory::open(comm, c.run_directory, identity, options.fresh ? OpenMode::fresh : OpenMode::resume,
+                            [&](const std::string& stored) { return explain_difference(stored, c.schemas); });
+}
+
+std::vector<ParameterRow> parameter_rows(const ParameterSet& parameters) {
+  std::vector<ParameterRow> rows;
+  for (const auto& p : parameters.all()) rows.push_back({p.name, p.layer, p.value.sizes().vec(), p.offset, p.size()});
+  return rows;
+}
+
+/// Everything of a run between its first and its last line.
+class Session {
+ public:
+  Session(const Communicator& comm, RunConfiguration& c, const SessionOptions& options)
+      : comm_(comm), c_(c), options_(options),
+        log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()), stop_(options.max_time_s),
+        directory_(open_directory(comm, c, options)), events_(c.training), stop_rule_(c.training.stop_when) {}
+
+  SessionResult run();
+
+ private:
+  void build();
+  void resume();
+  void train();
+  void look(const Moment& now, StepPass& pass);
+  void record_evaluation(const Moment& now, const Evaluation& evaluation);
+  void commit(const Moment& now, bool measured);
+  bool commit_due(const Moment& now) const;
+  void stop_here(const Moment& now);
+  void check_finite(const Moment& now, const StepPass& pass);
+  void show_progress(const Moment& now, const Evaluation& evaluation);
+  void finish();
+  void write_status(RunState state, const std::string& reason, int code);
+  Attributes event_attributes() const;
+
+  const Communicator& comm_;
+  RunConfiguration& c_;
+  const SessionOptions& options_;
+  TimerTree timers_;
+  Log log_;
+  StopFlag stop_;
+  RunDirectory directory_;
+  std::optional<RunWriter> writer_;
+  std::optional<Trainer> trainer_;
+  std::unique_ptr<GopProbe> probe_;
+  Events events_;
+  StopWatcher stop_rule_;
+  History history_;
+  bool measured_ = false;       ///< the present moment was measured before the restart
+  bool stopping_ = false;       ///< stop_when is met: this moment is the last
+  bool was_done_ = false;
+  std::int64_t last_commit_epoch_ = -1;
+  double last_commit_at_s_ = 0;
+  Stopwatch watch_;
+  std::int64_t first_step_ = 0;
+  std::vector<Verdict> verdicts_;
+};
+
+void Session::build() {
+  const auto timer = timers_.scope("build");
+  set_threads(static_cast<int>(c_.limits.threads_per_rank));
+  if (comm_.is_root()) log_.open_file(directory_.path() / "log.txt");
+  log_.info("{} on {} rank(s): {}", c_.experiment.name, comm_.size(), directory_.path().string());
+  for (const auto& warning : check_launch(options_.launch, comm_.size(), static_cast<int>(c_.limits.threads_per_rank))) {
+    log_.warn("{}", warning);
+  }
+  comm_.agree([&] {
+    c_.task->build_data(c_.training);
+    c_.task->build_model(c_.training);
+    c_.task->convert(choose_device(c_.training.device, comm_.rank()), parameter_type(c_.training));
+  });
+  auto& parameters = c_.task->model().parameters;
+  log_.info("{} training and {} test examples, {} parameters in {} layers", c_.task->data().train.size(),
+            c_.task->data().test.size(), parameters.total(), parameters.layers().size());
+  auto arrays = c_.task->data().train.arrays("train");
+  for (auto& array : c_.task->data().test.arrays("test")) arrays.push_back(std::move(array));
+  for (auto& array : c_.task->extra_data()) arrays.push_back(std::move(array));
+  directory_.write_data(comm_, arrays);
+
+  WriterOptions writing;
+  writing.keep_last = static_cast<int>(c_.storage.keep_checkpoints);
+  writing.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
+                             {"normalisation", std::string("1/N")}};
+  writer_.emplace(comm_, directory_, log_, writing);
+  trainer_.emplace(comm_, *c_.task, c_.training, timers_);
+}
+
+void Session::resume() {
+  const auto timer = timers_.scope("resume");
+  const auto checkpoint = writer_->resume();
+  writer_->set_parameters(parameter_rows(c_.task->model().parameters));
+  writer_->set_provenance(provenance(comm_, options_.launch, options_.arguments));
+  const auto last = c_.gop.effective_schedule().unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch()
+                                                                : trainer_->total_steps();
+  if (c_.gop.enabled) {
+    probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
+                                        c_.storage, c_.training, last, trainer_->is_full_batch(),
+                                        c_.limits.memory_per_rank_gb);
+  }
+  if (!checkpoint) return;
+  trainer_->load(checkpoint->arrays);
+  if (probe_) probe_->load(checkpoint->arrays);
+  measured_ = attribute_value<std::int64_t>(checkpoint->cursor, "measured") != 0;
+  was_done_ = attribute_value<std::int64_t>(checkpoint->cursor, "done") != 0;
+  last_commit_epoch_ = checkpoint->epoch;
+  first_step_ = trainer_->now().step;
+  // Events and the stop rule are functions of the evaluations so far.
+  const auto rows = find_array(checkpoint->arrays, "probes/session/history");
+  const auto values = rows.values<double>();
+  for (std::size_t i = 0; i + 6 <= values.size(); i += 6) {
+    const Moment now{static_cast<std::int64_t>(values[i]), static_cast<std::int64_t>(values[i + 1]), 0, false};
+    const Evaluation e{values[i + 2], values[i + 3], values[i + 4], values[i + 5]};
+    events_.observe(now, e);
+    stop_rule_.observe(now, e);
+    history_.step.push_back(now.step);
+    history_.evaluations.push_back(e);
+  }
+  log_.info("resuming at epoch {} (step {})", checkpoint->epoch, checkpoint->step);
+}
+
+void Session::train() {
+  const auto timer = timers_.scope("train");
+  while (true) {
+    auto now = trainer_->now();
+    now.final = now.final || stop_rule_.ends_at(now);
+    const bool look_now = !measured_;
+    const bool track = look_now && probe_ && probe_->due(now);
+    auto pass = trainer_->backward(track && probe_->uses_training_taps() ? Taping::on : Taping::off, stop_);
+    check_finite(now, pass);
+    if (pass.stop) stop_here(now);
+    if (look_now) look(now, pass);
+    if (look_now && commit_due(now)) commit(now, true);
+    measured_ = false;
+    if (now.final) return;
+    trainer_->update();
+  }
+}
+
+void Session::look(const Moment& now, StepPass& pass) {
+  const auto& t = c_.training;
+  const auto position = t.log_unit == "epoch" ? now.epoch : now.step;
+  const bool log_due = now.final || ((t.log_unit == "step" || now.at_epoch_start()) && position % t.log_interval == 0);
+  const bool track = probe_ && probe_->due(now);
+  if (!log_due && !track) return;
+  const auto evaluation = trainer_->evaluate(pass);
+  try {
+    if (log_due && probe_) probe_->evaluated(now, evaluation);
+    if (track) probe_->measure({now, evaluation, &pass});
+  } catch (const StopRequested&) {
+    // Nothing of this moment is kept: the resumed run measures it whole.
+    stop_here(now);
+  }
+  if (log_due) record_evaluation(now, evaluation);
+}
+
+void Session::record_evaluation(const Moment& now, const Evaluation& e) {
+  events_.observe(now, e);
+  stop_rule_.observe(now, e);
+  history_.step.push_back(now.step);
+  history_.evaluations.push_back(e);
+  Record record{"training", now.epoch, now.step, {}};
+  const auto loss = c_.task->loss().definition();
+  record.set({"train_loss", "training loss", "loss", loss}, e.train_loss);
+  record.set({"test_loss", "test loss", "loss", loss}, e.test_loss);
+  record.set({"train_acc", "training accuracy", "1", "share of training examples answered correctly"}, e.train_acc);
+  record.set({"test_acc", "test accuracy", "1", "share of test examples answered correctly"}, e.test_acc);
+  record.set({"weight_norm", "norm of all parameters", "parameter", "sqrt of the sum of squares"},
+             c_.task->model().parameters.norm());
+  writer_->append(record);
+  Record observables{"observables", now.epoch, now.step, {}};
+  c_.task->observe(now, Spread(comm_), observables);
+  if (!observables.measurements.empty()) writer_->append(observables);
+  show_progress(now, e);
+}
+
+void Session::show_progress(const Moment& now, const Evaluation& e) {
+  const auto total = trainer_->total_steps();
+  const double done = static_cast<double>(now.step - first_step_);
+  const double remaining = done > 0 ? watch_.seconds() / done * static_cast<double>(total - now.step) : NAN;
+  const auto line = fmt::format("epoch {:>7} step {:>8}/{}  train {:.3e} {:.3f}  test {:.3e} {:.3f}  {} left", now.epoch,
+                                now.step, total, e.train_loss, e.train_acc, e.test_loss, e.test_acc,
+                                format_duration(std::max(0.0, remaining)));
+  log_.progress(line);
+  // In files: at most about a hundred lines a run.
+  const auto every = std::max<std::int64_t>(1, total / 100);
+  const auto before = history_.step.size() > 1 ? history_.step[history_.step.size() - 2] : -1;
+  if (now.final || before < 0 || now.step / every != before / every) log_.info("{}", line);
+}
+
+void Session::check_finite(const Moment& now, const StepPass& pass) {
+  if (std::isfinite(pass.loss)) return;
+  UserError error(fmt::format("the training loss is {} at {} (training diverged), lower training.lr, add "
+                              "training.clip_norm or use training.dtype: float64; the last good state is in {}",
+                              pass.loss, now.name(), directory_.checkpoints().string()));
+  error.set_on_all_ranks();
+  throw error;
+}
+
+bool Session::commit_due(const Moment& now) const {
+  if (now.final) return true;
+  const auto frequency = c_.limits.checkpoint_frequency;
+  if (!now.at_epoch_start() || now.epoch == last_commit_epoch_ || now.epoch == 0 || now.epoch % frequency != 0) return false;
+  // Commits may cost a hundredth of the time. The root's clock decides for all; nothing that is computed depends on it.
+  const double since_last = comm_.broadcast_value(watch_.seconds() - last_commit_at_s_);
+  return since_last >= 100 * writer_->last_commit_s();
+}
+
+Attributes Session::event_attributes() const {
+  const auto step = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->step) : kMissing; };
+  const auto epoch = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->epoch) : kMissing; };
+  return {{"t_mem_step", step(events_.t_mem())}, {"t_mem_epoch", epoch(events_.t_mem())},
+          {"t_gen_step", step(events_.t_gen())}, {"t_gen_epoch", epoch(events_.t_gen())}, {"rule", events_.rule()}};
+}
+
+void Session::commit(const Moment& now, bool measured) {
+  const auto timer = timers_.scope("commit");
+  trainer_->agreed_parameter_hash();
+  writer_->set_summary("events", event_attributes());
+  if (now.final && measured) {
+    Attributes results;
+    if (comm_.is_root()) {
+      for (const auto& r : c_.task->results(c_.training, history_)) {
+        if (r.values.size() == 1) {
+          results.emplace_back(r.name, r.values.front());
+        } else {
+          results.emplace_back(r.name, r.values);
+        }
+      }
+    }
+    if (!results.empty()) writer_->set_summary("results", results);
+  }
+  Checkpoint checkpoint{now.epoch, now.step,
+                        {{"measured", std::int64_t{measured}}, {"done", std::int64_t{now.final && measured}}},
+                        trainer_->state(), now.name() + ".h5"};
+  if (probe_) {
+    for (auto& array : probe_->state()) checkpoint.arrays.push_back(std::move(array));
+  }
+  std::vector<double> rows;
+  for (std::size_t i = 0; i < history_.step.size(); ++i) {
+    const auto& e = history_.evaluations[i];
+    rows.insert(rows.end(), {static_cast<double>(history_.step[i] / trainer_->steps_per_epoch()),
+                             static_cast<double>(history_.step[i]), e.train_loss, e.test_loss, e.train_acc, e.test_acc});
+  }
+  checkpoint.arrays.push_back(NamedArray::from<double>("probes/session/history",
+                                                       {static_cast<std::int64_t>(history_.step.size()), 6}, rows));
+  writer_->commit(checkpoint);
+  last_commit_epoch_ = now.epoch;
+  last_commit_at_s_ = watch_.seconds();
+}
+
+void Session::stop_here(const Moment& now) {
+  stop_.set_agreed();
+  const auto reason = comm_.broadcast_text(stop_.reason());
+  commit(now, false);
+  throw StopRequested(fmt::format("{}: committed {}, run the same command again to go on", reason, now.name()));
+}
+
+void Session::write_status(RunState state, const std::string& reason, int code) {
+  if (!comm_.is_root()) return;
+  const auto now = trainer_ ? trainer_->now() : Moment{};
+  Attributes details{{"epoch", now.epoch}, {"step", now.step},
+                     {"total_steps", trainer_ ? trainer_->total_steps() : std::int64_t{0}}};
+  if (!history_.evaluations.empty()) {
+    details.emplace_back("train_loss", history_.evaluations.back().train_loss);
+    details.emplace_back("test_loss", history_.evaluations.back().test_loss);
+  }
+  directory_.write_status({state, reason, code, details});
+}
+
+void Session::finish() {
+  if (comm_.is_root()) verdicts_ = compare(c_.expected, directory_.path() / "metrics.h5");
+  print_summary(comm_, log_, timers_, verdicts_, directory_.path(), c_.task->info().citation, event_attributes());
+}
+
+SessionResult Session::run() {
+  try {
+    build();
+    resume();
+    if (was_done_) {
+      log_.info("this run is complete; use --fresh to train again");
+    } else {
+      write_status(RunState::running, "", 0);
+      train();
+    }
+    finish();
+    write_status(RunState::done, "", 0);
+  } catch (const StopRequested& stop) {
+    log_.info("{}", stop.what());
+    write_status(RunState::checkpointed, stop.what(), static_cast<int>(stop.code()));
+    throw;
+  } catch (const std::exception& error) {
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    write_status(RunState::failed, error.what(), static_cast<int>(ours ? ours->code() : ExitCode::internal));
+    throw;
+  }
+  if (probe_) probe_->release();
+  writer_->close();
+  directory_.close();
+  return {verdicts_, was_done_};
+}
+
+}  // namespace
+
+SessionResult run_session(const Communicator& comm, RunConfiguration& configuration, const SessionOptions& options) {
+  return Session(comm, configuration, options).run();
+}
+
+}  // namespace grokscope

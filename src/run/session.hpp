@@ -1,0 +1,35 @@
+// One run: from a configuration to a finished run directory.
+// Owns log, timers and stop flag of the run; its communicator is handed in, so that many sessions can live in one job, side
+// by side or in turn, and give the bits that separate jobs would.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "comm/communicator.hpp"
+#include "comm/environment.hpp"
+#include "run/configuration.hpp"
+#include "run/expected.hpp"
+
+namespace grokscope {
+
+struct SessionOptions {
+  bool fresh = false;
+  std::optional<double> max_time_s;
+  Verbosity verbosity = Verbosity::normal;
+  std::vector<std::string> arguments;  ///< of the command line, for provenance
+  LaunchInfo launch;
+};
+
+struct SessionResult {
+  std::vector<Verdict> verdicts;
+  bool already_done = false;
+};
+
+/// Trains, tracks, writes, and resumes what an earlier session left. Throws StopRequested after committing when asked to
+/// stop. Collective over comm.
+SessionResult run_session(const Communicator& comm, RunConfiguration& configuration, const SessionOptions& options);
+
+}  // namespace grokscope

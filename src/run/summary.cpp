@@ -1,0 +1,67 @@
+#include "run/summary.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+#include "run/device.hpp"
+
+namespace grokscope {
+namespace {
+
+void print_phases(const Communicator& comm, Log& log, const TimerTree& timers) {
+  const auto phases = timers.phases();
+  std::vector<double> mine;
+  for (const auto& phase : phases) mine.push_back(phase.total_s);
+  const auto all = comm.all_gather<double>(mine);  // every rank runs the same phases in the same order
+  log.info("{:<34} {:>7} {:>9} {:>9} {:>6} {:>10}", "phase", "calls", "mean s", "max s", "share", "imbalance");
+  const double whole = phases.front().total_s;
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    double sum = 0, most = 0;
+    for (int r = 0; r < comm.size(); ++r) {
+      const double t = all[static_cast<std::size_t>(r) * phases.size() + i];
+      sum += t;
+      most = std::max(most, t);
+    }
+    const double mean = sum / comm.size();
+    if (most < 0.001 * whole) continue;
+    const auto& path = phases[i].name;
+    const auto depth = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')) + (path.empty() ? 0 : 1);
+    const auto name = path.empty() ? "whole run" : path.substr(path.rfind('/') + 1);
+    log.info("{:<34} {:>7} {:>9.3f} {:>9.3f} {:>5.1f}% {:>9.2f}x", std::string(2 * depth, ' ') + name, phases[i].calls, mean,
+             most, 100 * mean / whole, mean > 0 ? most / mean : 1);
+  }
+}
+
+double event(const Attributes& events, const std::string& name) {
+  return attribute_value<double>(events, name);
+}
+
+}  // namespace
+
+void print_summary(const Communicator& comm, Log& log, const TimerTree& timers, const std::vector<Verdict>& verdicts,
+                   const std::filesystem::path& directory, const std::string& citation, const Attributes& events) {
+  log.info("");
+  print_phases(comm, log, timers);
+  const double memory = peak_memory_bytes();
+  double total = memory;
+  comm.sum_in_rank_order({&total, 1});
+  log.info("memory: at most {} on a rank, {} in all", format_bytes(comm.max(memory)), format_bytes(total));
+  const auto rank_warnings = static_cast<double>(log.warnings().size());
+  const double most_warnings = comm.max(rank_warnings);
+  if (most_warnings > 0) log.info("warnings: {} (above, and in log.txt)", most_warnings);
+  const auto show = [](double step) { return std::isnan(step) ? std::string("never") : fmt::format("step {:.0f}", step); };
+  log.info("memorised (t_mem): {}; generalised (t_gen): {}", show(event(events, "t_mem_step")),
+           show(event(events, "t_gen_step")));
+  if (!verdicts.empty()) log.info("claim against result:");
+  for (const auto& v : verdicts) {
+    log.info("  [{}] {}: {}{}", v.met ? "ok" : "MISSED", v.claim, v.found, v.source.empty() ? "" : " (" + v.source + ")");
+  }
+  log.info("files: {}", (directory / "metrics.h5").string());
+  log.info("next:  tools/visualize_gop.py --results_dir {}", directory.string());
+  log.info("cite:  {}", citation);
+}
+
+}  // namespace grokscope

@@ -1,0 +1,25 @@
+# The reader of the oracle is h5py, not our own code: the first python3 that has it.
+function(grokscope_has_h5py result candidate)
+  execute_process(COMMAND "${candidate}" -c "import h5py, numpy" RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+  if(NOT status EQUAL 0)
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin VALIDATOR grokscope_has_h5py REQUIRED)
+
+grokscope_test(io hdf5 USES gs_io)
+grokscope_test(io table USES gs_io)
+grokscope_test(io run_directory RANKS 1 3 USES gs_io)
+grokscope_test(io run_writer RANKS 1 2 3 5 TIMEOUT 300 USES gs_io)
+foreach(target IN ITEMS test_io_hdf5 test_io_table test_io_run_writer)
+  target_compile_definitions(${target} PRIVATE GROKSCOPE_PYTHON="${GROKSCOPE_PYTHON}"
+                             GROKSCOPE_CHECK_RUN="${CMAKE_CURRENT_SOURCE_DIR}/io/check_run.py")
+endforeach()
+
+add_executable(io_scripted_run io/scripted_run.cpp)
+target_link_libraries(io_scripted_run PRIVATE gs_io grokscope_options)
+target_include_directories(io_scripted_run PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+add_test(NAME io.crash COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/crash_campaign.py
+         --executable $<TARGET_FILE:io_scripted_run> --kills 20)
+set_tests_properties(io.crash PROPERTIES TIMEOUT 300 ENVIRONMENT
+  "OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")

@@ -1,0 +1,8 @@
+grokscope_test(linalg process_grid RANKS 1 2 3 6 USES gs_linalg)
+grokscope_test(linalg distributed_matrix RANKS 1 2 3 4 6 USES gs_linalg)
+grokscope_test(linalg redistribution RANKS 1 2 3 4 6 USES gs_linalg)
+grokscope_test(linalg matrix_sums RANKS 1 2 3 4 6 USES gs_linalg)
+grokscope_test(linalg solver_choice USES gs_linalg)
+grokscope_test(linalg eigensolver RANKS 1 2 3 4 6 USES gs_linalg)
+grokscope_test(linalg lanczos RANKS 1 2 3 USES gs_linalg)
+grokscope_test(linalg rank_counts RANKS 5 7 13 31 USES gs_linalg)
