@@ -191,7 +191,7 @@ void GopMeter::solve_primary(Work& work) {
     work.poll();
     const auto timer = work.timers.scope("top_k");
     const auto k = std::min({settings_.metrics.top_k, side, n, work.g.cols()});
-    auto top = top_eigenpairs(matrix, k, {settings_.seed, 1e-10, 400, work.spectrum.values});
+    auto top = top_eigenpairs(matrix, k, {settings_.seed, 1e-10, 400, true, work.spectrum.values});
     work.leading_vectors = std::move(top.pairs.vectors);
     work.eigenpair_residual = *std::max_element(top.pairs.residuals.begin(), top.pairs.residuals.end());
     if (settings_.spectrum != "full") {

@@ -14,7 +14,7 @@ namespace {
 
 /// The largest eigenvalue alone. Its error is the square of the residual, so that half of the digits suffice there.
 double largest_eigenvalue(const DistributedMatrix& matrix, std::uint64_t seed) {
-  return top_eigenpairs(matrix, 1, {seed, 1e-7, 400, {}}).pairs.values.front();
+  return top_eigenpairs(matrix, 1, {seed, 1e-7, 400, false, {}}).pairs.values.front();
 }
 
 }  // namespace

@@ -8,38 +8,70 @@ namespace {
 
 constexpr std::int64_t kExampleChunk = 512;
 
-/// Both factors of one group as matrices [n T, d], or nothing when one of them is a one-hot table.
-bool dense_pair(const Use& use) {
-  const auto usable = [](const Factor& f) { return f.kind == Factor::Kind::dense || f.kind == Factor::Kind::one; };
-  return usable(use.out) && usable(use.in) && use.out.kind == Factor::Kind::dense;
+using Kind = Factor::Kind;
+
+/// One group of a factor in float64 on the CPU: [n, T, d] dense, [T, d] shared by all examples, or token ids [n or 1, T].
+struct GroupFactor {
+  Kind kind;
+  at::Tensor values;
+
+  GroupFactor(const Factor& factor, std::int64_t group, std::int64_t tokens) : kind(factor.kind) {
+    switch (kind) {
+      case Kind::dense: values = factor.values.select(1, group).to(at::kCPU, at::kDouble); break;
+      case Kind::constant: values = factor.values[group].to(at::kCPU, at::kDouble); break;
+      case Kind::one_hot: values = factor.index.to(at::kCPU); break;
+      case Kind::one:
+        kind = Kind::constant;
+        values = at::ones({tokens, 1}, at::kDouble);
+    }
+  }
+};
+
+/// target[id, :] += rows for every example and token; `target` may be any strided matrix.
+void scatter_rows(const at::Tensor& ids, const at::Tensor& rows, at::Tensor target) {
+  const auto source = rows.contiguous();
+  const auto n = source.size(0), tokens = source.size(1), d = source.size(2);
+  const auto id = ids.expand({n, tokens}).contiguous();
+  const auto* index = id.data_ptr<std::int64_t>();
+  const double* from = source.data_ptr<double>();
+  double* to = target.data_ptr<double>();
+  const auto row_stride = target.stride(0), col_stride = target.stride(1);
+  for (std::int64_t i = 0; i < n * tokens; ++i) {
+    double* row = to + index[i] * row_stride;
+    for (std::int64_t j = 0; j < d; ++j) row[j * col_stride] += from[i * d + j];
+  }
 }
 
-at::Tensor group_matrix(const Factor& factor, std::int64_t n, std::int64_t group, std::int64_t tokens) {
-  if (factor.kind == Factor::Kind::one) return at::ones({n * tokens, 1}, at::kDouble);
-  return factor.values.select(1, group).to(at::kCPU, at::kDouble).reshape({n * tokens, factor.dim});
+/// target += sum_i v_i sum_t out_it in_it^T for one group; v [n].
+void add_weighted(const GroupFactor& out, const GroupFactor& in, const at::Tensor& v, at::Tensor target) {
+  if (in.kind == Kind::one_hot && out.kind != Kind::one_hot) return add_weighted(in, out, v, target.t());
+  if (in.kind == Kind::constant && out.kind == Kind::dense) return add_weighted(in, out, v, target.t());
+  const auto n = v.size(0);
+  if (out.kind == Kind::one_hot) {
+    require(in.kind != Kind::one_hot, "a parameter whose both factors are tokens has no gradient");
+    const auto rows = in.kind == Kind::dense ? in.values : in.values.unsqueeze(0).expand({n, in.values.size(0), in.values.size(1)});
+    scatter_rows(out.values, rows * v.view({n, 1, 1}), target);
+  } else if (out.kind == Kind::constant && in.kind == Kind::constant) {
+    target.addmm_(out.values.t(), in.values, 1, v.sum().item<double>());
+  } else if (out.kind == Kind::constant) {
+    const auto tokens = in.values.size(1), d = in.values.size(2);
+    const auto summed = at::mm(v.unsqueeze(0), in.values.reshape({n, tokens * d})).view({tokens, d});
+    target.addmm_(out.values.t(), summed);
+  } else {
+    const auto left = (out.values * v.view({n, 1, 1})).reshape({-1, out.values.size(2)});
+    target.addmm_(left.t(), in.values.reshape({-1, in.values.size(2)}));
+  }
 }
 
 /// sum_i v_i G_i for one parameter and every column v of `weights`: [size, k].
-at::Tensor weighted_parameter(const Tap& tap, std::int64_t n, const at::Tensor& weights) {
+at::Tensor weighted_parameter(const Tap& tap, const at::Tensor& weights) {
   const auto k = weights.size(1);
-  bool all_dense = true;
-  for (const auto& use : tap.uses) all_dense = all_dense && dense_pair(use);
-  if (!all_dense) {
-    auto total = at::zeros({tap.size(), k}, at::kDouble);
-    for (std::int64_t begin = 0; begin < n; begin += kExampleChunk) {
-      const auto end = std::min(begin + kExampleChunk, n);
-      const auto part = slice_rows(Taps{n, {tap}}, {begin, end});
-      total.addmm_(materialise(part.taps.front(), end - begin).t(), weights.slice(0, begin, end));
-    }
-    return total;
-  }
   auto result = at::zeros({k, tap.rows, tap.width()}, at::kDouble);
   for (const auto& use : tap.uses) {
     for (std::int64_t g = 0; g < use.groups; ++g) {
-      const auto out = group_matrix(use.out, n, g, use.tokens), in = group_matrix(use.in, n, g, use.tokens);
+      const GroupFactor out(use.out, g, use.tokens), in(use.in, g, use.tokens);
       for (std::int64_t c = 0; c < k; ++c) {
-        const auto v = weights.select(1, c).unsqueeze(1).expand({n, use.tokens}).reshape({n * use.tokens, 1});
-        result[c].slice(0, g * use.out.dim, (g + 1) * use.out.dim) += at::mm((out * v).t(), in);
+        add_weighted(out, in, weights.select(1, c), result[c].slice(0, g * use.out.dim, (g + 1) * use.out.dim));
       }
     }
   }
@@ -64,7 +96,7 @@ at::Tensor weighted_sum(const GradientMatrix& g, const at::Tensor& weights) {
   auto result = at::empty({share.size(), k}, at::kDouble);
   auto whole = at::zeros({g.cols(), k}, at::kDouble);
   for (const auto& tap : g.mine().taps) {
-    whole.slice(0, tap.offset, tap.offset + tap.size()) += weighted_parameter(tap, g.mine().n, mine);
+    whole.slice(0, tap.offset, tap.offset + tap.size()) += weighted_parameter(tap, mine);
   }
   for (std::int64_t c = 0; c < k; ++c) {
     const auto column = whole.select(1, c).contiguous();

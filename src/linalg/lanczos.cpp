@@ -264,7 +264,7 @@ class Lanczos {
   bool is_done(const RitzPairs& ritz) const {
     if (basis_.is_complete() || basis_.factor() == 0) return true;
     if (!all_small(ritz)) return false;
-    return options_.known_values.empty() ? probed_ : agrees(ritz);
+    return options_.known_values.empty() ? probed_ || !options_.probe : agrees(ritz);
   }
 
   /// True when no wanted value is further from the known one than a solver's rounding.

@@ -21,6 +21,9 @@ struct LanczosOptions {
   std::uint64_t seed = 0;
   double tolerance = 1e-12;  ///< largest residual |K v - lambda v| / |lambda|_max
   int max_blocks = 400;      ///< operator calls before giving up
+  /// Whether to look for copies of wanted eigenvalues that the start block missed. For the largest value alone there is no
+  /// need: a block of random vectors does not miss its direction.
+  bool probe = true;
   /// The largest eigenvalues, descending, when a solver has found them already (at least k of them, or
   /// empty): the pairs are accepted only when they agree to 1e-10 of the largest.
   std::vector<double> known_values;

@@ -26,26 +26,20 @@ void add_rows(const DenseMatrix& part, const BlockCyclic& dist, int process, std
   }
 }
 
-/// Copies one block column of a lower-only matrix from local row `i_begin` down, with zeros above the
-/// diagonal.
-DenseMatrix lower_panel(const DistributedMatrix& matrix, IndexRange cols, std::int64_t i_begin) {
-  DenseMatrix panel(matrix.local_rows() - i_begin, cols.size());
-  for (std::int64_t c = 0; c < panel.cols; ++c) {
-    for (std::int64_t i = matrix.first_stored_row(cols.begin + c); i < matrix.local_rows(); ++i) {
-      panel.at(i - i_begin, c) = matrix.local_at(i, cols.begin + c);
+/// Copies the rows of a block column that cross the diagonal, with zeros above it. With `keep_diagonal` false the diagonal
+/// is zero too, so that the transposed use does not count it twice.
+DenseMatrix diagonal_rows(const DistributedMatrix& matrix, IndexRange cols, IndexRange rows, bool keep_diagonal) {
+  DenseMatrix block(rows.size(), cols.size());
+  for (std::int64_t c = 0; c < block.cols; ++c) {
+    const std::int64_t j_glob = matrix.global_col(cols.begin + c);
+    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+      const std::int64_t i_glob = matrix.global_row(i);
+      if (i_glob > j_glob || (keep_diagonal && i_glob == j_glob)) {
+        block.at(i - rows.begin, c) = matrix.local_at(i, cols.begin + c);
+      }
     }
   }
-  return panel;
-}
-
-/// So that the transposed use of the panel does not count the diagonal twice.
-void clear_diagonal(DenseMatrix& panel, const DistributedMatrix& matrix, IndexRange cols,
-                    std::int64_t i_begin) {
-  for (std::int64_t c = 0; c < panel.cols; ++c) {
-    const std::int64_t j_glob = matrix.global_col(cols.begin + c);
-    if (matrix.row_dist().owner(j_glob) != matrix.grid().row()) continue;
-    panel.at(matrix.row_dist().local_index(j_glob) - i_begin, c) = 0;
-  }
+  return block;
 }
 
 /// What this rank's elements contribute when each stands for itself only: one GEMM.
@@ -66,16 +60,31 @@ void add_lower(const DistributedMatrix& matrix, std::span<const double> x, std::
   const auto x_rows = take_rows(x, k, matrix.row_dist(), matrix.grid().row());
   DenseMatrix y_cols(matrix.local_cols(), k);
   DenseMatrix y_rows(matrix.local_rows(), k);
+  // y_rows += A x and y_cols += A^T x for rows i_begin.. of one block column.
+  const auto add = [&](MatrixView<const double> a, std::int64_t i_begin, IndexRange cols, bool transposed) {
+    const MatrixView<const double> in_cols{x_cols.values.data() + cols.begin, cols.size(), k, x_cols.rows};
+    const MatrixView<const double> in_rows{x_rows.values.data() + i_begin, a.rows, k, std::max<std::int64_t>(1, x_rows.rows)};
+    if (transposed) {
+      gemm(1, Op::transpose, a, in_rows, 1, {y_cols.values.data() + cols.begin, cols.size(), k, y_cols.rows});
+    } else {
+      gemm(1, Op::none, a, in_cols, 1, {y_rows.values.data() + i_begin, a.rows, k, std::max<std::int64_t>(1, y_rows.rows)});
+    }
+  };
   for (std::int64_t begin = 0; begin < matrix.local_cols(); begin += matrix.nb()) {
     const IndexRange cols{begin, std::min(begin + matrix.nb(), matrix.local_cols())};
-    const std::int64_t i_begin = matrix.first_stored_row(begin);
-    auto panel = lower_panel(matrix, cols, i_begin);
-    gemm(1, Op::none, panel.view(), {x_cols.values.data() + begin, cols.size(), k, x_cols.rows}, 1,
-         {y_rows.values.data() + i_begin, panel.rows, k, std::max<std::int64_t>(1, y_rows.rows)});
-    clear_diagonal(panel, matrix, cols, i_begin);
-    gemm(1, Op::transpose, panel.view(),
-         {x_rows.values.data() + i_begin, panel.rows, k, std::max<std::int64_t>(1, x_rows.rows)}, 1,
-         {y_cols.values.data() + begin, cols.size(), k, y_cols.rows});
+    const std::int64_t past_diagonal =
+        matrix.row_dist().local_lower_bound(matrix.global_col(cols.end - 1) + 1, matrix.grid().row());
+    const IndexRange crossing{matrix.first_stored_row(begin), past_diagonal};
+    if (crossing.size() > 0) {
+      add(diagonal_rows(matrix, cols, crossing, true).view(), crossing.begin, cols, false);
+      add(diagonal_rows(matrix, cols, crossing, false).view(), crossing.begin, cols, true);
+    }
+    if (past_diagonal < matrix.local_rows()) {
+      const MatrixView<const double> below{matrix.local().data() + past_diagonal + begin * matrix.local_ld(),
+                                  matrix.local_rows() - past_diagonal, cols.size(), matrix.local_ld()};
+      add(below, past_diagonal, cols, false);
+      add(below, past_diagonal, cols, true);
+    }
   }
   add_rows(y_rows, matrix.row_dist(), matrix.grid().row(), y);
   add_rows(y_cols, matrix.col_dist(), matrix.grid().col(), y);
