@@ -13,6 +13,13 @@ Node ConfigType<TrackedExamples>::format(const TrackedExamples& value) {
   return value.is_all() ? Node::plain("all") : ConfigType<std::int64_t>::format(value.count);
 }
 
+StorePolicy ConfigType<StorePolicy>::parse(const Node& node) {
+  if (node.is_scalar() && node.scalar == "dense") return {true};
+  return {ConfigType<bool>::parse(node)};
+}
+
+Node ConfigType<StorePolicy>::format(const StorePolicy& value) { return ConfigType<bool>::format(value.dense); }
+
 void GopTrackingOptions::declare(Schema& s) {
   s.add("enabled", enabled, "track gradient outer products at all");
   s.add("compute_full", compute_full, "the full spectrum of the GOP of all parameters; false: its norms and top k");
@@ -56,8 +63,7 @@ void StorageOptions::declare(Schema& s) {
   s.add("compression_level", compression_level, "of gzip").range(1, 9).not_scientific();
   s.add("store_full_gop", store_full_gop, "keep the dense GOP of all parameters, P x P numbers").not_scientific();
   s.add("store_layer_gops", store_layer_gops, "keep the dense GOP of every layer").not_scientific();
-  s.add("gop_every", gop_every, "dense matrices every so many epochs, and at the first and last tracked one")
-      .unit("epoch").at_least(1).not_scientific();
+  s.add("gop_schedule", gop_schedule, "tracked moments at which matrices are stored; the last one always is").not_scientific();
   s.add("float_precision", float_precision, "of stored matrices").one_of({"float32", "float64"}).not_scientific();
   s.add("keep_checkpoints", keep_checkpoints, "newest checkpoints kept, 0: all").at_least(0).not_scientific();
 }

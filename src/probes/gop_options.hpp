@@ -24,6 +24,18 @@ struct ConfigType<TrackedExamples> {
   static Node format(const TrackedExamples& value);
 };
 
+/// Whether and how a matrix is kept: true (= dense) or false.
+struct StorePolicy {
+  bool dense = false;
+};
+
+template <>
+struct ConfigType<StorePolicy> {
+  static std::string type_name() { return "true | dense | false"; }
+  static StorePolicy parse(const Node& node);
+  static Node format(const StorePolicy& value);
+};
+
 struct GopTrackingOptions {
   bool enabled = true;
   bool compute_full = true;
@@ -54,16 +66,19 @@ struct StorageOptions {
   std::string output_dir = "auto";
   std::string compression = "none";
   std::int64_t compression_level = 4;
-  bool store_full_gop = false;
-  bool store_layer_gops = false;
-  std::int64_t gop_every = 1000;
+  StorePolicy store_full_gop;
+  StorePolicy store_layer_gops;
+  ScheduleOptions gop_schedule = every_thousand_epochs();
   std::string float_precision = "float64";
   std::int64_t keep_checkpoints = 0;
 
   void declare(Schema& s);
-  /// Whether a matrix is stored at this moment: every gop_every epochs, and the first and the last.
-  bool stores_matrices_at(const Moment& now) const {
-    return now.final || (now.at_epoch_start() && now.epoch % gop_every == 0);
+
+ private:
+  static ScheduleOptions every_thousand_epochs() {
+    ScheduleOptions schedule;
+    schedule.every = 1000;
+    return schedule;
   }
 };
 

@@ -34,7 +34,7 @@ GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const
       tracked_(choose_tracked(around.task.data(), options, static_cast<std::uint64_t>(training.seed))),
       shares_backward_(full_batch && !around.task.is_stochastic() && options.split == "train" &&
                        tracked_.size() == around.task.data().train.size()),
-      schedule_(options.effective_schedule(), last),
+      schedule_(options.effective_schedule(), last), storing_(storage.gop_schedule, last),
       meter_(around.comm, around.task.model().parameters.layers(),
              options.settings(static_cast<std::uint64_t>(training.seed), memory_per_rank_gb), around.log) {
   around_.log.info("tracking {} of {} examples of the {} split{}", tracked_.size(),
@@ -119,7 +119,7 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
         {result.subspace.vectors.contiguous().data_ptr<double>(), static_cast<std::size_t>(result.subspace.vectors.numel())});
     writer.attach("gop_full", group, NamedArray::from<double>("eigenvectors_top_k", {g.cols(), result.k}, all));
   }
-  if (storage_.stores_matrices_at(now)) store_matrices(now, g, group);
+  if (storing_.due(now)) store_matrices(now, g, group);
 }
 
 void GopProbe::store_matrices(const Moment&, const GradientMatrix& g, const std::string& group) {
@@ -130,8 +130,8 @@ void GopProbe::store_matrices(const Moment&, const GradientMatrix& g, const std:
                                 even_share(range.size(), around_.comm.size(), around_.comm.rank()),
                                 [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, range, rows, out); });
   };
-  if (storage_.store_full_gop) write("gop_full", group, {0, g.cols()});
-  if (!storage_.store_layer_gops) return;
+  if (storage_.store_full_gop.dense) write("gop_full", group, {0, g.cols()});
+  if (!storage_.store_layer_gops.dense) return;
   for (const auto& layer : around_.task.model().parameters.layers()) {
     write("gop_layers", group + "/" + layer.name, layer.range);
   }

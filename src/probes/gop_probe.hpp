@@ -45,6 +45,7 @@ class GopProbe : public Probe {
   Dataset tracked_;
   bool shares_backward_;
   Schedule schedule_;
+  Schedule storing_;
   GopMeter meter_;
   std::int64_t count_ = 0;               ///< tracked moments so far
   std::int64_t last_step_ = -1;          ///< step of the last one

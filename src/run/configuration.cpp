@@ -52,9 +52,9 @@ void check_together(const Node& root, const RunConfiguration& c) {
   for (std::size_t i = 0; i < c.expected.size(); ++i) {
     const auto& e = c.expected[i];
     const std::size_t wanted = e.is == "never" ? 0 : e.is == "within" && e.rel_tol == 0 ? 2 : 1;
-    if (e.value.size() != wanted) {
-      problems.add(fmt::format("expected[{}]", i), fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.size()),
-                   "", "write value: [low, high] for within, value: [x] with rel_tol, below or above, none for never");
+    if (e.value.values.size() != wanted) {
+      problems.add(fmt::format("expected[{}]", i), fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.values.size()),
+                   "", "write value: [low, high] for within, one number with rel_tol, below or above, none for never");
     }
   }
   c.task->check(c.training, problems);

@@ -77,10 +77,10 @@ double number_for(const Expectation& e, const Column& c, const hdf5::Handle& fil
 bool holds(const Expectation& e, double number) {
   if (e.is == "never") return std::isnan(number);
   if (std::isnan(number)) return false;
-  if (e.is == "below") return number < e.value[0];
-  if (e.is == "above") return number > e.value[0];
-  if (e.rel_tol > 0) return std::abs(number - e.value[0]) <= e.rel_tol * std::abs(e.value[0]);
-  return number >= e.value[0] && number <= e.value[1];
+  if (e.is == "below") return number < e.value.values[0];
+  if (e.is == "above") return number > e.value.values[0];
+  if (e.rel_tol > 0) return std::abs(number - e.value.values[0]) <= e.rel_tol * std::abs(e.value.values[0]);
+  return number >= e.value.values[0] && number <= e.value.values[1];
 }
 
 std::string claim_text(const Expectation& e) {
@@ -96,9 +96,9 @@ std::string claim_text(const Expectation& e) {
     what = e.take + " of " + what;
   }
   if (e.is == "never") return what + " never happens";
-  if (e.is != "within") return fmt::format("{} {} {:g}", what, e.is, e.value[0]);
-  if (e.rel_tol > 0) return fmt::format("{} within {:g} % of {:g}", what, 100 * e.rel_tol, e.value[0]);
-  return fmt::format("{} within {:g} .. {:g}", what, e.value[0], e.value[1]);
+  if (e.is != "within") return fmt::format("{} {} {:g}", what, e.is, e.value.values[0]);
+  if (e.rel_tol > 0) return fmt::format("{} within {:g} % of {:g}", what, 100 * e.rel_tol, e.value.values[0]);
+  return fmt::format("{} within {:g} .. {:g}", what, e.value.values[0], e.value.values[1]);
 }
 
 }  // namespace

@@ -2,6 +2,19 @@
 
 namespace grokscope {
 
+Numbers ConfigType<Numbers>::parse(const Node& node) {
+  if (!node.is_list()) return {{ConfigType<double>::parse(node)}};
+  Numbers numbers;
+  for (const auto& item : node.items) numbers.values.push_back(ConfigType<double>::parse(item));
+  return numbers;
+}
+
+Node ConfigType<Numbers>::format(const Numbers& value) {
+  auto list = Node::list();
+  for (const double number : value.values) list.items.push_back(ConfigType<double>::format(number));
+  return list;
+}
+
 void ExperimentOptions::declare(Schema& s) {
   s.add("name", name, "which experiment; grokscope list names them").required();
   s.add("paper_id", paper_id, "arXiv number, for your notes").not_scientific();
@@ -27,7 +40,7 @@ void Crossing::declare(Schema& s) {
 void Expectation::declare(Schema& s) {
   s.add("quantity", quantity, "dataset in metrics.h5: test_loss, training/test_acc, results/t_gen").required();
   s.add("is", is, "how it must compare").one_of({"within", "below", "above", "never"});
-  s.add("value", value, "[low, high] for within with rel_tol 0, else one number").allow_non_finite();
+  s.add("value", value, "[low, high] for within with rel_tol 0, else one number");
   s.add("rel_tol", rel_tol, "within: allowed relative difference from the one value").at_least(0);
   s.add("first", first, "compare the step or epoch at which the series first crosses a bound");
   s.add("at_step", at_step, "compare the series at the first row at or past this step").unit("step");

@@ -25,6 +25,18 @@ struct LimitOptions {
   void declare(Schema& s);
 };
 
+/// One number or a list of numbers.
+struct Numbers {
+  std::vector<double> values;
+};
+
+template <>
+struct ConfigType<Numbers> {
+  static std::string type_name() { return "number | list of numbers"; }
+  static Numbers parse(const Node& node);
+  static Node format(const Numbers& value);
+};
+
 /// Where in a series an expectation looks.
 struct Crossing {
   std::optional<double> above;
@@ -37,7 +49,7 @@ struct Crossing {
 struct Expectation {
   std::string quantity;
   std::string is = "within";
-  std::vector<double> value;
+  Numbers value;
   double rel_tol = 0;
   std::optional<Crossing> first;
   std::optional<std::int64_t> at_step;

@@ -89,7 +89,8 @@ void Session::build() {
   const auto timer = timers_.scope("build");
   set_threads(static_cast<int>(c_.limits.threads_per_rank));
   if (comm_.is_root()) log_.open_file(directory_.path() / "log.txt");
-  log_.info("{} on {} rank(s): {}", c_.experiment.name, comm_.size(), directory_.path().string());
+  log_.info("{} on {} rank(s), {} thread(s) each on {} core(s): {}", c_.experiment.name, comm_.size(),
+            c_.limits.threads_per_rank, options_.launch.cores_per_rank, directory_.path().string());
   for (const auto& warning : check_launch(options_.launch, comm_.size(), static_cast<int>(c_.limits.threads_per_rank))) {
     log_.warn("{}", warning);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/text.hpp"
 #include "run/device.hpp"
@@ -13,9 +14,12 @@ namespace {
 
 void print_phases(const Communicator& comm, Log& log, const TimerTree& timers) {
   const auto phases = timers.phases();
+  // Every rank runs the same phases in the same order, unless one of them left a loop early.
+  const auto count = static_cast<double>(phases.size());
+  if (comm.max(count) != comm.min(count)) return;
   std::vector<double> mine;
   for (const auto& phase : phases) mine.push_back(phase.total_s);
-  const auto all = comm.all_gather<double>(mine);  // every rank runs the same phases in the same order
+  const auto all = comm.all_gather<double>(mine);
   log.info("{:<34} {:>7} {:>9} {:>9} {:>6} {:>10}", "phase", "calls", "mean s", "max s", "share", "imbalance");
   const double whole = phases.front().total_s;
   for (std::size_t i = 0; i < phases.size(); ++i) {
@@ -35,6 +39,21 @@ void print_phases(const Communicator& comm, Log& log, const TimerTree& timers) {
   }
 }
 
+/// The warnings of all ranks, equal ones counted once.
+void print_warnings(const Communicator& comm, Log& log) {
+  std::string mine;
+  for (const auto& warning : log.warnings()) {
+    for (int k = 0; k < warning.count; ++k) mine += warning.text + '\0';
+  }
+  const auto all = comm.all_gather_uneven<std::uint8_t>({reinterpret_cast<const std::uint8_t*>(mine.data()), mine.size()});
+  std::map<std::string, int> counts;
+  for (const auto& text : split(std::string(all.begin(), all.end()), '\0')) {
+    if (!text.empty()) ++counts[text];
+  }
+  if (!counts.empty()) log.info("warnings:");
+  for (const auto& [text, times] : counts) log.info("  {} x {}", times, text);
+}
+
 double event(const Attributes& events, const std::string& name) {
   return attribute_value<double>(events, name);
 }
@@ -49,9 +68,7 @@ void print_summary(const Communicator& comm, Log& log, const TimerTree& timers, 
   double total = memory;
   comm.sum_in_rank_order({&total, 1});
   log.info("memory: at most {} on a rank, {} in all", format_bytes(comm.max(memory)), format_bytes(total));
-  const auto rank_warnings = static_cast<double>(log.warnings().size());
-  const double most_warnings = comm.max(rank_warnings);
-  if (most_warnings > 0) log.info("warnings: {} (above, and in log.txt)", most_warnings);
+  print_warnings(comm, log);
   const auto show = [](double step) { return std::isnan(step) ? std::string("never") : fmt::format("step {:.0f}", step); };
   log.info("memorised (t_mem): {}; generalised (t_gen): {}", show(event(events, "t_mem_step")),
            show(event(events, "t_gen_step")));

@@ -10,7 +10,7 @@ void Events::observe(const Moment& now, const Evaluation& evaluation) {
 }
 
 std::string Events::rule() const {
-  return fmt::format("t_mem: first evaluation with train_acc >= {}; t_gen: first with test_acc >= {}", memorised_at_,
+  return fmt::format("first evaluation with train_acc >= {} (t_mem), test_acc >= {} (t_gen)", memorised_at_,
                      generalised_at_);
 }
 
