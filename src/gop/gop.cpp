@@ -59,7 +59,8 @@ SolverChoice GopMeter::choose_solver_for(std::int64_t n) const {
 GopResult GopMeter::measure(const GradientMatrix& g, const GopRequest& request, const Subspace* previous,
                             TimerTree& timers, const std::function<void()>& poll) {
   GopResult result;
-  Work work{g, request, previous, timers, poll, result, {}, nullptr, {}, {}, {}, {}, {}, kMissing, nullptr};
+  Work work{g, request, previous, timers, poll, result, {}, nullptr, {}, {}, {}, {}, {}, kMissing, nullptr, {},
+            std::make_unique<SpectrumBatch>(comm_)};
   const auto side = choose_side_for(g, {0, g.cols()});
   work.side = side.side;
   result.path = side.side == Side::gram ? "gram" : "dense";
@@ -69,6 +70,7 @@ GopResult GopMeter::measure(const GradientMatrix& g, const GopRequest& request, 
   } else {
     fill_dense(work);
   }
+  finish_layer_spectra(work);
   add_other_definitions(work);
   solve_primary(work);
   add_vectors(work);
@@ -86,7 +88,7 @@ void GopMeter::fill_gram_by_layer(Work& work) {
   work.builder = std::make_unique<GramBuilder>(work.g, work.g, target_of(gram));
   if (!settings_.layers || layers_.size() == 1) {
     work.builder->add({0, work.g.cols()}, Part::lower, target_of(gram), work.poll);
-    if (settings_.layers) add_layer(work, layers_.front(), gram);
+    if (settings_.layers && !layer_is_whole()) add_layer(work, layers_.front(), gram);
   } else {
     DistributedMatrix layer_gram(n, n, nb, grid_);
     layer_gram.set_triangles(Triangles::lower);
@@ -109,7 +111,7 @@ void GopMeter::fill_dense(Work& work) {
   work.matrix->set_triangles(Triangles::lower);
   add_panel(g, {0, g.cols()}, Part::lower, target_of(*work.matrix), work.poll);
   work.raw = dense_moments(*work.matrix, work.gradient_sum);
-  if (!settings_.layers) return;
+  if (!settings_.layers || layer_is_whole()) return;
   for (const auto& layer : layers_) {
     const auto part = std::span<const double>(work.gradient_sum)
                           .subspan(static_cast<std::size_t>(layer.range.begin), static_cast<std::size_t>(layer.range.size()));
@@ -207,6 +209,7 @@ void GopMeter::solve_primary(Work& work) {
   auto moments = work.moments;
   if (rank_one) moments.examples = 1;
   add_spectrum_metrics(result.record, "", moments, result.eigenvalues, side, settings_.metrics);
+  if (settings_.layers && layer_is_whole()) add_whole_as_layer(work, side);
 }
 
 void GopMeter::add_vectors(Work& work) {

@@ -62,6 +62,8 @@ struct GopResult {
   std::vector<LayerSpectrum> layer_spectra;
 };
 
+class DistributedMatrix;
+
 class GopMeter {
  public:
   /// `comm` and `log` must outlive this. Collective.
@@ -78,7 +80,12 @@ class GopMeter {
   struct Work;
   void fill_gram_by_layer(Work& work);
   void fill_dense(Work& work);
-  void add_layer(Work& work, const Layer& layer, class DistributedMatrix& gram);
+  void add_layer(Work& work, const Layer& layer, const DistributedMatrix& matrix);
+  void start_layer_spectrum(Work& work, const Layer& layer, const GopMoments& moments, const DistributedMatrix& matrix);
+  void finish_layer_spectra(Work& work);
+  /// True when the one layer is the whole model and the primary GOP is its GOP: nothing is computed twice.
+  bool layer_is_whole() const { return layers_.size() == 1 && settings_.definitions.front() == "second_moment"; }
+  void add_whole_as_layer(Work& work, std::int64_t side);
   void solve_primary(Work& work);
   void add_vectors(Work& work);
   void add_other_definitions(Work& work);

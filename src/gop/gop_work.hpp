@@ -25,6 +25,17 @@ struct GopMeter::Work {
   std::vector<double> leading_vectors;        ///< of the side solved, column-major
   double eigenpair_residual = kMissing;
   std::unique_ptr<GramBuilder> builder;
+
+  /// A layer whose spectrum is wanted; `values` come from the batch unless a distributed solver gave them at once.
+  struct LayerSolve {
+    const Layer* layer;
+    GopMoments moments;
+    Side side;
+    std::int64_t size;  ///< of the matrix that is solved
+    std::optional<std::vector<double>> values;
+  };
+  std::vector<LayerSolve> layer_solves;
+  std::unique_ptr<SpectrumBatch> batch;
 };
 
 }  // namespace grokscope

@@ -19,9 +19,8 @@ double largest_eigenvalue(const DistributedMatrix& matrix, std::uint64_t seed) {
 
 }  // namespace
 
-void GopMeter::add_layer(Work& work, const Layer& layer, DistributedMatrix& matrix) {
+void GopMeter::add_layer(Work& work, const Layer& layer, const DistributedMatrix& matrix) {
   const auto n = work.g.rows();
-  const auto prefix = "layers/" + layer.name + "/";
   RawMoments raw;
   if (work.side == Side::gram) {
     raw = gram_moments(matrix);
@@ -31,43 +30,65 @@ void GopMeter::add_layer(Work& work, const Layer& layer, DistributedMatrix& matr
                                              static_cast<std::size_t>(layer.range.size())));
   }
   const auto moments = second_moment(raw, n, layer.range.size());
-  if (!work.request.layer_spectra) {
-    const auto timer = work.timers.scope("layer_norms");
-    const double largest = raw.trace > 0 ? largest_eigenvalue(matrix, settings_.seed) : 0;
-    add_moment_metrics(work.result.record, prefix, moments, largest / static_cast<double>(n));
-    return;
-  }
+  if (work.request.layer_spectra) return start_layer_spectrum(work, layer, moments, matrix);
+  const auto timer = work.timers.scope("layer_norms");
+  const double largest = raw.trace > 0 ? largest_eigenvalue(matrix, settings_.seed) : 0;
+  add_moment_metrics(work.result.record, "layers/" + layer.name + "/", moments, largest / static_cast<double>(n));
+}
+
+void GopMeter::start_layer_spectrum(Work& work, const Layer& layer, const GopMoments& moments,
+                                    const DistributedMatrix& matrix) {
   const auto timer = work.timers.scope("layer_spectra");
   // The full matrix's side may be the larger one for a small layer.
-  const auto side = choose_side_for(work.g, layer.range);
-  LayerSpectrum spectrum{layer.name, {}, 0, side.side == Side::gram ? "gram" : "dense"};
-  std::int64_t solved = 0;
-  const auto solve = [&](DistributedMatrix& own) {
-    mirror_lower(own);
-    own.set_triangles(Triangles::full);
-    spectrum.eigenvalues = solve_eigenvalues(own, choose_solver_for(own.rows())).values;
-    solved = own.rows();
+  const auto side = choose_side_for(work.g, layer.range).side;
+  const auto size = side == Side::gram ? work.g.rows() : layer.range.size();
+  const auto choice = choose_solver_for(size);
+  Work::LayerSolve solve{&layer, moments, side, size, std::nullopt};
+  const auto submit = [&](const DistributedMatrix& own) {
+    if (choice.solver == Solver::lapack) return work.batch->add(own);
+    auto full = own;
+    mirror_lower(full);
+    solve.values = solve_eigenvalues(full, choice).values;
   };
-  if (side.side == work.side) {
-    auto copy = matrix;
-    solve(copy);
+  if (side == work.side) {
+    submit(matrix);
   } else {
-    const auto size = side.side == Side::gram ? n : layer.range.size();
     DistributedMatrix own(size, size, default_block_size(size, grid_.shape()), grid_);
     own.set_triangles(Triangles::lower);
-    if (side.side == Side::gram) {
+    if (side == Side::gram) {
       GramBuilder(work.g, work.g, target_of(own)).add(layer.range, Part::lower, target_of(own), work.poll);
     } else {
       add_panel(work.g, layer.range, Part::lower, target_of(own), work.poll);
     }
-    solve(own);
+    submit(own);
   }
-  for (auto& value : spectrum.eigenvalues) value /= static_cast<double>(n);
-  spectrum.noise_floor = noise_floor(spectrum.eigenvalues.front(), solved);
-  add_moment_metrics(work.result.record, prefix, moments, spectrum.eigenvalues.front());
-  add_spectrum_metrics(work.result.record, prefix, moments, spectrum.eigenvalues, solved, settings_.metrics);
-  spectrum.eigenvalues.resize(static_cast<std::size_t>(std::min(n, layer.range.size())));
-  work.result.layer_spectra.push_back(std::move(spectrum));
+  work.layer_solves.push_back(std::move(solve));
+}
+
+void GopMeter::finish_layer_spectra(Work& work) {
+  if (work.layer_solves.empty()) return;
+  const auto timer = work.timers.scope("layer_spectra");
+  auto batch = work.batch->finish();
+  auto next = batch.begin();
+  for (auto& solve : work.layer_solves) {
+    auto values = solve.values ? std::move(*solve.values) : std::move((next++)->values);
+    for (auto& value : values) value /= static_cast<double>(work.g.rows());
+    const auto prefix = "layers/" + solve.layer->name + "/";
+    add_moment_metrics(work.result.record, prefix, solve.moments, values.front());
+    add_spectrum_metrics(work.result.record, prefix, solve.moments, values, solve.size, settings_.metrics);
+    const double floor = noise_floor(values.front(), solve.size);
+    values.resize(static_cast<std::size_t>(std::min(work.g.rows(), solve.layer->range.size())));
+    work.result.layer_spectra.push_back({solve.layer->name, std::move(values), floor, solve.side == Side::gram ? "gram" : "dense"});
+  }
+}
+
+void GopMeter::add_whole_as_layer(Work& work, std::int64_t side) {
+  auto& result = work.result;
+  const auto prefix = "layers/" + layers_.front().name + "/";
+  add_moment_metrics(result.record, prefix, work.moments, result.eigenvalues.front());
+  if (!work.request.layer_spectra) return;
+  add_spectrum_metrics(result.record, prefix, work.moments, result.eigenvalues, side, settings_.metrics);
+  result.layer_spectra.push_back({layers_.front().name, result.eigenvalues, result.noise_floor, result.path});
 }
 
 }  // namespace grokscope

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <exception>
 #include <optional>
+#include <utility>
 
 #include "linalg/backends.hpp"
 #include "linalg/matrix_sums.hpp"
@@ -129,9 +130,19 @@ RawPairs solve(const DistributedMatrix& matrix, const SolverChoice& choice, doub
   return raw;
 }
 
+/// What the eigenvalues of a scaled matrix must add up to.
+struct ExpectedSums {
+  double trace = 0;
+  double norm = 0;
+};
+
+ExpectedSums expected_sums(const DistributedMatrix& matrix, double factor) {
+  return {factor * trace(matrix), factor * frobenius_norm(matrix)};
+}
+
 /// Fills the residuals of a spectrum (of the scaled matrix) and throws when the values are not those of the
 /// matrix.
-void check_sums(Spectrum& spectrum, const DistributedMatrix& matrix, double factor, Solver solver) {
+void check_sums(Spectrum& spectrum, const ExpectedSums& expected, Solver solver) {
   constexpr double kLargestResidual = 1e-10;
   double sum = 0;
   double sum_of_magnitudes = 0;
@@ -141,15 +152,15 @@ void check_sums(Spectrum& spectrum, const DistributedMatrix& matrix, double fact
     sum_of_magnitudes += std::abs(value);
     sum_of_squares += value * value;
   }
-  const double norm = factor * frobenius_norm(matrix);
-  spectrum.trace_residual = std::abs(sum - factor * trace(matrix)) / sum_of_magnitudes;
-  spectrum.norm_residual = std::abs(sum_of_squares - norm * norm) / (norm * norm);
+  const double square = expected.norm * expected.norm;
+  spectrum.trace_residual = std::abs(sum - expected.trace) / sum_of_magnitudes;
+  spectrum.norm_residual = std::abs(sum_of_squares - square) / square;
   if (spectrum.trace_residual <= kLargestResidual && spectrum.norm_residual <= kLargestResidual) return;
   throw_on_all_ranks<InternalError>(
       fmt::format("the eigenvalues that {} returned are not those of the matrix of size {}: their sum is off "
                   "by {:.1e}, the sum of "
                   "their squares by {:.1e}",
-                  name_of(solver), matrix.rows(), spectrum.trace_residual, spectrum.norm_residual));
+                  name_of(solver), spectrum.values.size(), spectrum.trace_residual, spectrum.norm_residual));
 }
 
 std::vector<double> residuals_of(const DistributedMatrix& matrix, const Eigenpairs& pairs,
@@ -190,9 +201,58 @@ Spectrum solve_eigenvalues(const DistributedMatrix& matrix, const SolverChoice& 
   const double factor = scale_factor(largest);
   spectrum.values = solve(matrix, choice, factor, Want::values).values;
   std::reverse(spectrum.values.begin(), spectrum.values.end());
-  check_sums(spectrum, matrix, factor, choice.solver);
+  check_sums(spectrum, expected_sums(matrix, factor), choice.solver);
   for (double& value : spectrum.values) value /= factor;
   return spectrum;
+}
+
+struct SpectrumBatch::Pending {
+  std::int64_t n = 0;
+  double factor = 0;  ///< 0 for a zero matrix, which is not solved
+  ExpectedSums expected;
+  DenseMatrix matrix;  ///< on the rank that solves it
+};
+
+void SpectrumBatch::add(const DistributedMatrix& matrix) {
+  const double largest = finite_max_abs(matrix);
+  auto next = std::make_shared<Pending>();
+  next->n = matrix.rows();
+  if (largest > 0) {
+    next->factor = scale_factor(largest);
+    next->expected = expected_sums(matrix, next->factor);
+    auto elements = gather_to(matrix, static_cast<int>(pending_.size()));
+    for (double& x : elements) x *= next->factor;
+    if (!elements.empty()) next->matrix = DenseMatrix(next->n, next->n, std::move(elements));
+  }
+  pending_.push_back(std::move(next));
+  if (static_cast<int>(pending_.size()) == comm_->size()) solve_pending();
+}
+
+void SpectrumBatch::solve_pending() {
+  std::vector<double> mine;
+  comm_->agree([&] {
+    const auto rank = static_cast<std::size_t>(comm_->rank());
+    if (rank < pending_.size() && pending_[rank]->factor > 0) mine = values_by_lapack(pending_[rank]->matrix);
+  });
+  for (std::size_t r = 0; r < pending_.size(); ++r) {
+    const Pending& solved = *pending_[r];
+    Spectrum spectrum;
+    if (solved.factor > 0 && comm_->rank() == static_cast<int>(r)) spectrum.values = mine;
+    spectrum.values.resize(static_cast<std::size_t>(solved.n), 0.0);
+    if (solved.factor > 0) {
+      comm_->broadcast<double>(spectrum.values, static_cast<int>(r));
+      std::reverse(spectrum.values.begin(), spectrum.values.end());
+      check_sums(spectrum, solved.expected, Solver::lapack);
+      for (double& value : spectrum.values) value /= solved.factor;
+    }
+    done_.push_back(std::move(spectrum));
+  }
+  pending_.clear();
+}
+
+std::vector<Spectrum> SpectrumBatch::finish() {
+  if (!pending_.empty()) solve_pending();
+  return std::exchange(done_, {});
 }
 
 Eigenpairs solve_eigenpairs(const DistributedMatrix& matrix, std::int64_t count, const SolverChoice& choice) {
@@ -204,7 +264,7 @@ Eigenpairs solve_eigenpairs(const DistributedMatrix& matrix, std::int64_t count,
   const double factor = scale_factor(largest);
   const auto raw = solve(matrix, choice, factor, Want::vectors);
   Spectrum spectrum{{raw.values.rbegin(), raw.values.rend()}, 0, 0};
-  check_sums(spectrum, matrix, factor, choice.solver);
+  check_sums(spectrum, expected_sums(matrix, factor), choice.solver);
 
   Eigenpairs pairs;
   pairs.values.assign(spectrum.values.begin(), spectrum.values.begin() + count);

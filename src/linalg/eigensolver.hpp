@@ -4,6 +4,7 @@
 // sum(lambda^2) = |K|_F^2. (The second one catches a solver that read an empty triangle; the first does not.)
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "linalg/distributed_matrix.hpp"
@@ -28,6 +29,29 @@ struct Eigenpairs {
 /// answer fails the checks above. Memory: one copy of K (on rank 0 alone for LAPACK, else dealt to the
 /// solver's grid). Collective over K's communicator.
 Spectrum solve_eigenvalues(const DistributedMatrix& matrix, const SolverChoice& choice);
+
+/// All eigenvalues of several matrices by LAPACK, one matrix on each rank at a time: many spectra (of the layers of a model)
+/// in the time that one rank alone would need for one.
+class SpectrumBatch {
+ public:
+  /// `comm` must outlive this. Local.
+  explicit SpectrumBatch(const Communicator& comm) : comm_(&comm) {}
+
+  /// Takes a copy of a symmetric matrix (lower triangle) to the next rank; once every rank has one, they are solved. Throws
+  /// as solve_eigenvalues() does. Memory: one n x n matrix on each rank. Collective.
+  void add(const DistributedMatrix& matrix);
+
+  /// Solves the rest and returns the spectra in the order of add(), the same on every rank. Collective.
+  std::vector<Spectrum> finish();
+
+ private:
+  struct Pending;
+  void solve_pending();
+
+  const Communicator* comm_;
+  std::vector<std::shared_ptr<Pending>> pending_;
+  std::vector<Spectrum> done_;
+};
 
 /// Returns the `count` largest eigenvalues and their vectors (all when `count` exceeds n), from a full solve.
 /// Signs follow fix_signs(). Throws as solve_eigenvalues() does. Memory on rank 0: 2 to 4 n^2 doubles.

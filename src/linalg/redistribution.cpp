@@ -15,8 +15,9 @@ struct Layout {
   BlockCyclic cols;
   int row = -1;
   int col = -1;
+  int first_rank = 0;  ///< of the grid
 
-  int rank_of(int r, int c) const { return r * cols.processes + c; }
+  int rank_of(int r, int c) const { return first_rank + r * cols.processes + c; }
   std::int64_t local_ld() const { return row < 0 ? 0 : rows.local_count(row); }
   /// This process's local columns whose global index lies in `panel`.
   IndexRange local_cols(IndexRange panel) const {
@@ -161,15 +162,17 @@ DistributedMatrix move_to(const DistributedMatrix& matrix, const ProcessGrid& gr
   return moved;
 }
 
-std::vector<double> gather_to_root(const DistributedMatrix& matrix) {
-  const bool is_root = matrix.comm().is_root();
+std::vector<double> gather_to(const DistributedMatrix& matrix, int rank) {
+  const bool is_target = matrix.comm().rank() == rank;
+  const int place = is_target ? 0 : -1;
   const Layout one_process{{matrix.rows(), std::max<std::int64_t>(1, matrix.rows()), 1},
                            {matrix.cols(), std::max<std::int64_t>(1, matrix.cols()), 1},
-                           is_root ? 0 : -1,
-                           is_root ? 0 : -1};
-  std::vector<double> whole(is_root ? static_cast<std::size_t>(matrix.rows() * matrix.cols()) : 0);
+                           place, place, rank};
+  std::vector<double> whole(is_target ? static_cast<std::size_t>(matrix.rows() * matrix.cols()) : 0);
   redistribute(matrix.comm(), layout_of(matrix), matrix.local(), one_process, whole);
   return whole;
 }
+
+std::vector<double> gather_to_root(const DistributedMatrix& matrix) { return gather_to(matrix, 0); }
 
 }  // namespace grokscope

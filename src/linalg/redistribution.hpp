@@ -24,4 +24,7 @@ DistributedMatrix move_to(const DistributedMatrix& matrix, const ProcessGrid& gr
 /// communicator.
 std::vector<double> gather_to_root(const DistributedMatrix& matrix);
 
+/// The same for any rank.
+std::vector<double> gather_to(const DistributedMatrix& matrix, int rank);
+
 }  // namespace grokscope

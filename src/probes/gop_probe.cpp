@@ -131,8 +131,13 @@ void GopProbe::store_matrices(const Moment&, const GradientMatrix& g, const std:
                                 [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, range, rows, out); });
   };
   if (storage_.store_full_gop.dense) write("gop_full", group, {0, g.cols()});
+  const auto& layers = around_.task.model().parameters.layers();
+  if (storage_.store_full_gop.dense && layers.size() == 1) {
+    around_.writer.link("gop_layers", group + "/" + layers.front().name, "gop", "gop_full/" + group);
+    return;
+  }
   if (!storage_.store_layer_gops.dense) return;
-  for (const auto& layer : around_.task.model().parameters.layers()) {
+  for (const auto& layer : layers) {
     write("gop_layers", group + "/" + layer.name, layer.range);
   }
 }

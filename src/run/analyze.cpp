@@ -46,6 +46,7 @@ std::filesystem::path run_analysis(const Communicator& comm, RunConfiguration& c
                                       std::filesystem::exists(target / "config.json") ? OpenMode::fresh : OpenMode::resume,
                                       [](const std::string&) { return std::string(); });
   RunWriter writer(comm, directory, log);
+  writer.set_parameters(parameter_rows(c.task->model().parameters));
   writer.resume();
   writer.set_provenance(provenance(comm, options.launch, options.arguments));
   TimerTree timers;

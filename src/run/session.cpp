@@ -31,12 +31,6 @@ RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c,
                             [&](const std::string& stored) { return explain_difference(stored, c.schemas); });
 }
 
-std::vector<ParameterRow> parameter_rows(const ParameterSet& parameters) {
-  std::vector<ParameterRow> rows;
-  for (const auto& p : parameters.all()) rows.push_back({p.name, p.layer, p.value.sizes().vec(), p.offset, p.size()});
-  return rows;
-}
-
 /// Everything of a run between its first and its last line.
 class Session {
  public:
@@ -117,8 +111,8 @@ void Session::build() {
 
 void Session::resume() {
   const auto timer = timers_.scope("resume");
-  const auto checkpoint = writer_->resume();
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
+  const auto checkpoint = writer_->resume();
   writer_->set_provenance(provenance(comm_, options_.launch, options_.arguments));
   const auto last = c_.gop.effective_schedule().unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch()
                                                                 : trainer_->total_steps();
@@ -330,6 +324,12 @@ SessionResult Session::run() {
 }
 
 }  // namespace
+
+std::vector<ParameterRow> parameter_rows(const ParameterSet& parameters) {
+  std::vector<ParameterRow> rows;
+  for (const auto& p : parameters.all()) rows.push_back({p.name, p.layer, p.value.sizes().vec(), p.offset, p.size()});
+  return rows;
+}
 
 SessionResult run_session(const Communicator& comm, RunConfiguration& configuration, const SessionOptions& options) {
   return Session(comm, configuration, options).run();

@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "comm/communicator.hpp"
 #include "comm/environment.hpp"
+#include "io/run_facts.hpp"
 #include "run/configuration.hpp"
 #include "run/expected.hpp"
 
@@ -31,5 +32,8 @@ struct SessionResult {
 /// Trains, tracks, writes, and resumes what an earlier session left. Throws StopRequested after committing when asked to
 /// stop. Collective over comm.
 SessionResult run_session(const Communicator& comm, RunConfiguration& configuration, const SessionOptions& options);
+
+/// The table /parameters of every file of a run.
+std::vector<ParameterRow> parameter_rows(const ParameterSet& parameters);
 
 }  // namespace grokscope

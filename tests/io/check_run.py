@@ -2,7 +2,7 @@
 """Reads a run directory of the scripted run with h5py and checks every number against its formula.
 
 check_run.py whole DIR            every published file opens and shows one commit, and nothing but it
-check_run.py compare DIR DIR      two runs are equal, dataset by dataset and bit by bit
+check_run.py compare DIR DIR      the first is whole, and equals the second dataset by dataset and bit by bit
 """
 import math
 import os
@@ -40,7 +40,8 @@ def check_axes(group):
         if not isinstance(item, h5py.Dataset) or name in ("epoch", "step"):
             continue
         require(item.dims[0].keys() == ["epoch", "step"], f"{item.name} has axes {item.dims[0].keys()}")
-        require(np.array_equal(item.dims[0]["epoch"][:], group["epoch"][:]), f"{item.name}: another epoch axis")
+        same_axis = np.array_equal(item.dims[0]["epoch"][:], group["epoch"][:])
+        require(same_axis, f"{item.name}: another epoch axis")
         for attribute in ("long_name", "units", "definition"):
             require(attribute in item.attrs, f"{item.name} has no {attribute}")
 
@@ -67,8 +68,10 @@ def check_metrics(directory):
         np.testing.assert_allclose(top[:, :3], np.repeat(x[:, None], 3, axis=1), rtol=1e-14)
         if epochs > 15:
             np.testing.assert_allclose(top[:, 3], np.where(np.arange(epochs) < 15, np.nan, x), rtol=1e-14)
-        np.testing.assert_allclose(f["training/train_loss"][:], np.stack([x, x + 1], axis=1).ravel(), rtol=1e-14)
-        require(np.array_equal(f["training/epoch"][:], np.repeat(np.arange(epochs), 2)), "wrong training/epoch")
+        twice = np.stack([x, x + 1], axis=1).ravel()
+        np.testing.assert_allclose(f["training/train_loss"][:], twice, rtol=1e-14)
+        training_epochs = np.repeat(np.arange(epochs), 2)
+        require(np.array_equal(f["training/epoch"][:], training_epochs), "wrong training/epoch")
         check_axes(f)
         check_axes(f["training"])
         if epochs > 12:
@@ -83,8 +86,9 @@ def check_gops(directory):
         require(set(f) == expected, f"gop_full.h5 has {sorted(f)}")
         for epoch in range(0, full_epochs, GOP_EVERY):
             group = f[f"epoch_{epoch}"]
-            require(group["gop"].dtype == np.float32 and group["gop"].chunks is None, "gop is not contiguous float32")
-            require(np.array_equal(group["gop"][:], matrix(epoch, ROWS, COLS).astype(np.float32)), "wrong gop")
+            gop = group["gop"]
+            require(gop.dtype == np.float32 and gop.chunks is None, "gop is not contiguous float32")
+            require(np.array_equal(gop[:], matrix(epoch, ROWS, COLS).astype(np.float32)), "wrong gop")
             np.testing.assert_array_equal(group["eigenvalues"][:], [3.0 + epoch, 2.0, np.nan])
             require(group.attrs["epoch"] == epoch, "wrong attributes")
     with h5py.File(os.path.join(directory, "gop_layers.h5"), "r") as f:
@@ -94,7 +98,8 @@ def check_gops(directory):
             require(np.array_equal(group["embed/gop"][:], matrix(epoch, 7, 5)), "wrong layer gop")
             require(group["unembed/gop"].compression == "gzip", "not compressed")
             require(np.array_equal(group["unembed/gop"][:], matrix(epoch, ROWS, COLS)), "wrong layer gop")
-            require(np.array_equal(group["whole/gop"][:], matrix(epoch, ROWS, COLS).astype(np.float32)), "wrong link")
+            whole = matrix(epoch, ROWS, COLS).astype(np.float32)
+            require(np.array_equal(group["whole/gop"][:], whole), "wrong link")
             require(group["embed"].attrs["gop_trace"] == 0.5, "wrong layer attribute")
     return full_epochs, layer_epochs
 
@@ -106,15 +111,16 @@ def check_checkpoints(directory):
         if name.endswith(".h5"):
             with h5py.File(os.path.join(folder, name), "r") as f:
                 epoch = int(f.attrs["epoch"])
-                np.testing.assert_allclose(f["parameters/embed.weight"][0, 0], losses(epoch + 1)[-1], rtol=1e-14)
-                require(f["parameters/embed.weight"].attrs["layer"] == b"embed", "no layer")
+                weight = f["parameters/embed.weight"]
+                np.testing.assert_allclose(weight[0, 0], losses(epoch + 1)[-1], rtol=1e-14)
+                require(weight.attrs["layer"] == b"embed", "no layer")
                 require(f["rng/state"][()] == 7 * epoch, "wrong rng")
                 newest = max(newest, epoch)
     return newest
 
 
 def check_whole(directory):
-    """Checks all that is published; returns the epochs of metrics.h5, gop_full.h5, gop_layers.h5, newest checkpoint."""
+    """Checks all that is published; returns the epochs of the three views and of the newest checkpoint."""
     return (check_metrics(directory), *check_gops(directory), check_checkpoints(directory))
 
 
@@ -135,9 +141,9 @@ def same(a, b):
 
 
 def compare(first, second):
-    names = ["metrics.h5", "gop_full.h5", "gop_layers.h5"]
+    check_whole(first)
     compared = 0
-    for name in names:
+    for name in ("metrics.h5", "gop_full.h5", "gop_layers.h5"):
         with h5py.File(os.path.join(first, name), "r") as f, h5py.File(os.path.join(second, name), "r") as g:
             a, b = dict(datasets_of(f)), dict(datasets_of(g))
             require(a.keys() == b.keys(), f"{name}: {a.keys() ^ b.keys()}")

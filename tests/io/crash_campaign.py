@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kills a run at random moments and checks each time that every published file shows a committed state.
 
-At the end the run is finished and must equal one that was never interrupted. A second process in the same directory must
-be refused while the first lives.
+At the end the run is finished and must equal one that was never interrupted. A second process in the same
+directory must be refused while the first lives.
 """
 import argparse
 import os
@@ -20,8 +20,8 @@ EPOCHS = 60
 
 
 def start(executable, directory):
-    return subprocess.Popen([executable, directory, str(EPOCHS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True)
+    command = [executable, directory, str(EPOCHS)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_lock(process, directory):
@@ -60,7 +60,7 @@ def check_lock(executable, directory):
 
 
 def kill_once(executable, directory, delay):
-    """Returns what check_whole returns, or None when the views were not all there yet; and whether a kill hit."""
+    """Returns what check_whole returns, None while the views are not all there; and whether the kill hit."""
     process = start(executable, directory)
     wait_for_lock(process, directory)
     time.sleep(delay)

@@ -283,6 +283,26 @@ TEST_F(EigensolverRefusals, RectanglesHaveNoEigenvalues) {
   EXPECT_THROW(solve_eigenvalues(matrix, choose_solver({.n = 4})), InternalError);
 }
 
+TEST_F(EigensolverRefusals, ABatchSolvesEachMatrixOnceAndInOrder) {
+  // More matrices than ranks, of different sizes and scales, one of them zero; lower triangles only.
+  std::vector<KnownMatrix> matrices;
+  for (std::int64_t n = 3; n < 3 + 2 * comm.size() + 1; ++n) matrices.push_back(with_spectrum(harmonic(n)));
+  for (auto& x : matrices[1].elements) x *= 1e-20;
+  for (auto& x : matrices[1].values) x *= 1e-20;
+  matrices.push_back(diagonal(std::vector<double>(5, 0.0)));
+  SpectrumBatch batch(comm);
+  for (const auto& known : matrices) batch.add(deal(known, 2, grid, Triangles::lower));
+  const auto spectra = batch.finish();
+  ASSERT_EQ(spectra.size(), matrices.size());
+  for (std::size_t i = 0; i < spectra.size(); ++i) {
+    ASSERT_EQ(spectra[i].values.size(), matrices[i].values.size());
+    for (std::size_t k = 0; k < spectra[i].values.size(); ++k) {
+      EXPECT_NEAR(spectra[i].values[k], matrices[i].values[k], allowed_error(matrices[i]));
+    }
+  }
+  EXPECT_TRUE(batch.finish().empty());
+}
+
 TEST(FixSigns, MakesTheLargestComponentPositive) {
   std::vector<double> vectors{0.1, -0.9, 0.3, /**/ 0.5, 0.2, -0.1, /**/ -0.7, 0.7, 0.0};
   fix_signs(vectors, 3);
