@@ -21,6 +21,16 @@ at::Tensor column_major(const std::vector<double>& values, std::int64_t rows, st
   return at::from_blob(const_cast<double*>(values.data()), {cols, rows}, at::kDouble).t().clone();
 }
 
+void store_gram_vectors(GopResult& result, const at::Tensor& vectors) {
+  const auto columns = vectors.t().contiguous();
+  result.gram_vectors.assign(columns.data_ptr<double>(), columns.data_ptr<double>() + columns.numel());
+}
+
+/// Vectors below the noise floor are arbitrary: nobody gets to see them.
+void refuse_below_noise(GopResult& result, std::int64_t examples) {
+  std::fill(result.gram_vectors.begin() + result.subspace.count * examples, result.gram_vectors.end(), kMissing);
+}
+
 std::vector<double> replicate(const Communicator& comm, const at::Tensor& sharded_column) {
   const auto host = sharded_column.contiguous();
   return comm.all_gather_uneven<double>({host.data_ptr<double>(), static_cast<std::size_t>(host.numel())});
@@ -129,49 +139,52 @@ void GopMeter::fill_dense(Work& work) {
 void GopMeter::add_other_definitions(Work& work) {
   const auto n = work.g.rows(), p = work.g.cols();
   const auto& names = settings_.definitions;
-  for (std::size_t d = 0; d < names.size(); ++d) {
-    const auto moments = names[d] == "covariance" ? covariance(work.raw, n, p)
-                         : names[d] == "mean"     ? mean_outer_product(work.raw, n, p) : second_moment(work.raw, n, p);
-    if (d == 0) {
-      work.moments = moments;
-    } else if (names[d] != "mean") {
-      add_moment_metrics(work.result.record, "definitions/" + names[d] + "/", moments, std::nullopt);
-    }
+  const auto& primary = names.front();
+  work.moments = primary == "covariance" ? covariance(work.raw, n, p)
+                 : primary == "mean"     ? mean_outer_product(work.raw, n, p) : second_moment(work.raw, n, p);
+  const auto is_listed = [&](const char* name) { return std::find(names.begin() + 1, names.end(), name) != names.end(); };
+  auto& record = work.result.record;
+  if (is_listed("second_moment")) {
+    add_moment_metrics(record, "definitions/second_moment/", second_moment(work.raw, n, p), std::nullopt);
   }
+  if (is_listed("covariance")) add_covariance(work);
+  if (primary == "mean") return;
   // The outer product of the one mean gradient has rank one: its spectrum is |gbar|^2, and free.
-  const auto mean = mean_outer_product(work.raw, n, p);
-  if (names.front() != "mean") {
-    add_moment_metrics(work.result.record, "definitions/mean/", mean, mean.trace);
-    add_spectrum_metrics(work.result.record, "definitions/mean/", {1, p, mean.trace, mean.frobenius, mean.mean_gradient_norm},
-                         {mean.trace}, 1, settings_.metrics);
-  }
-  const bool covariance_listed = std::find(names.begin() + 1, names.end(), "covariance") != names.end();
-  if (!covariance_listed || !work.request.covariance_spectrum) return;
+  auto mean = mean_outer_product(work.raw, n, p);
+  mean.examples = 1;
+  add_moment_metrics(record, "definitions/mean/", mean, mean.trace);
+  add_spectrum_metrics(record, "definitions/mean/", mean, {mean.trace}, 1, settings_.metrics);
+}
+
+void GopMeter::add_covariance(Work& work) {
+  const auto n = work.g.rows();
+  const auto moments = covariance(work.raw, n, work.g.cols());
+  auto& record = work.result.record;
+  const std::string prefix = "definitions/covariance/";
+  if (!work.request.covariance_spectrum) return add_moment_metrics(record, prefix, moments, std::nullopt);
   const auto timer = work.timers.scope("covariance");
   auto centred = *work.matrix;
-  if (work.side == Side::gram) {
-    centre_gram(centred);
-  } else {
-    centre_dense(centred, work.gradient_sum, n);
-  }
+  centre(work, centred);
   mirror_lower(centred);
   auto values = solve_eigenvalues(centred, choose_solver_for(centred.rows())).values;
   for (auto& value : values) value /= static_cast<double>(n);
-  add_spectrum_metrics(work.result.record, "definitions/covariance/", covariance(work.raw, n, p), values, centred.rows(),
-                       settings_.metrics);
+  add_moment_metrics(record, prefix, moments, values.front());
+  add_spectrum_metrics(record, prefix, moments, values, centred.rows(), settings_.metrics);
+}
+
+void GopMeter::centre(const Work& work, DistributedMatrix& matrix) const {
+  if (work.side == Side::gram) {
+    centre_gram(matrix);
+  } else {
+    centre_dense(matrix, work.gradient_sum, work.g.rows());
+  }
 }
 
 void GopMeter::solve_primary(Work& work) {
   const auto n = work.g.rows();
   const auto& primary = settings_.definitions.front();
   auto& result = work.result;
-  if (primary == "covariance") {
-    if (work.side == Side::gram) {
-      centre_gram(*work.matrix);
-    } else {
-      centre_dense(*work.matrix, work.gradient_sum, n);
-    }
-  }
+  if (primary == "covariance") centre(work, *work.matrix);
   auto& matrix = *work.matrix;
   const auto side = matrix.rows();
   if (primary == "mean") {
@@ -205,6 +218,8 @@ void GopMeter::solve_primary(Work& work) {
   for (auto& value : result.eigenvalues) value /= static_cast<double>(n);
   result.noise_floor = noise_floor(result.eigenvalues.front(), side);
   add_moment_metrics(result.record, "", work.moments, result.eigenvalues.front());
+  const auto smaller = static_cast<std::size_t>(std::min(n, work.g.cols()));
+  if (result.eigenvalues.size() > smaller) result.eigenvalues.resize(smaller);
   const auto rank_one = primary == "mean";
   auto moments = work.moments;
   if (rank_one) moments.examples = 1;
@@ -213,51 +228,69 @@ void GopMeter::solve_primary(Work& work) {
 }
 
 void GopMeter::add_vectors(Work& work) {
-  if (work.leading_vectors.empty()) return;
   const auto timer = work.timers.scope("vectors");
+  const auto n = work.g.rows(), p = work.g.cols();
   auto& result = work.result;
-  const auto n = work.g.rows(), side = work.matrix->rows();
-  result.k = static_cast<std::int64_t>(work.leading_vectors.size()) / side;
-  result.subspace.count = std::count_if(result.eigenvalues.begin(), result.eigenvalues.begin() + result.k,
-                                        [&](double value) { return value > result.noise_floor; });
-  const auto leading = column_major(work.leading_vectors, side, result.k);
-  at::Tensor gram_vectors, gradient_sum;
-  if (work.side == Side::gram) {
+  const bool centred = settings_.definitions.front() == "covariance";
+  at::Tensor gradient_sum;  // sharded [P, 1]
+  double sum_residual = 0;
+  if (settings_.definitions.front() == "mean") {
+    gradient_sum = weighted_sum(work.g, at::ones({n, 1}, at::kDouble));
+    result.subspace.vectors = gradient_sum.clone();
+    result.gram_vectors.assign(static_cast<std::size_t>(n), 1 / std::sqrt(static_cast<double>(n)));
+    result.k = 1;
+  } else if (work.side == Side::gram) {
     // One pass for the eigenvectors in parameter space and the summed gradient. Centred weights give the covariance's.
-    auto weights = settings_.definitions.front() == "covariance" ? leading - leading.mean(0, true) : leading;
+    const auto leading = leading_matrix(work, n);
+    const auto weights = centred ? leading - leading.mean(0, true) : leading;
     const auto sums = weighted_sum(work.g, at::cat({weights, at::ones({n, 1}, at::kDouble)}, 1));
     gradient_sum = sums.slice(1, result.k);
     result.subspace.vectors = sums.slice(1, 0, result.k).clone();
-    gram_vectors = leading;
+    store_gram_vectors(result, leading);
   } else {
-    const auto share = even_share(work.g.cols(), comm_.size(), comm_.rank());
-    result.subspace.vectors = leading.slice(0, share.begin, share.end).clone();
-    gradient_sum = column_major(work.gradient_sum, work.g.cols(), 1).slice(0, share.begin, share.end);
-    gram_vectors = apply(work.g, result.subspace.vectors);
-    if (settings_.definitions.front() == "covariance") gram_vectors -= gram_vectors.mean(0, true);
-    gram_vectors /= gram_vectors.norm(2, 0, true);
+    const auto share = even_share(p, comm_.size(), comm_.rank());
+    result.subspace.vectors = leading_matrix(work, p).slice(0, share.begin, share.end).clone();
+    gradient_sum = column_major(work.gradient_sum, p, 1).slice(0, share.begin, share.end);
+    auto products = apply(work.g, at::cat({result.subspace.vectors, gradient_sum}, 1));
+    sum_residual = products.slice(1, result.k).sum().item<double>();
+    auto gram_vectors = products.slice(1, 0, result.k);
+    if (centred) gram_vectors = gram_vectors - gram_vectors.mean(0, true);
+    store_gram_vectors(result, gram_vectors / gram_vectors.norm(2, 0, true));
   }
+  result.subspace.count = std::count_if(result.eigenvalues.begin(), result.eigenvalues.begin() + result.k,
+                                        [&](double value) { return value > result.noise_floor; });
+  refuse_below_noise(result, n);
   // Normalised by computed lengths, not by sqrt(lambda): they differ near the noise floor, and there we refuse.
   const auto lengths = inner_products(comm_, result.subspace.vectors, result.subspace.vectors).diagonal().sqrt();
   result.subspace.vectors /= lengths.unsqueeze(0);
-  gram_vectors.slice(1, result.subspace.count).fill_(kMissing);
-  const auto stored = gram_vectors.t().contiguous();
-  result.gram_vectors.assign(stored.data_ptr<double>(), stored.data_ptr<double>() + stored.numel());
 
   const double square = inner_products(comm_, gradient_sum, gradient_sum).item<double>();
-  const double along = inner_products(comm_, result.subspace.vectors.slice(1, 0, 1), gradient_sum).item<double>();
-  const bool usable = result.subspace.count > 0 && square > 0;
-  result.record.set(gop_quantity("", "gop_mean_gradient_alignment"), usable ? along * along / square : kMissing);
+  // On the dense side the tiles know nothing of 1^T K 1; G times the sum does.
+  const double other = work.side == Side::gram ? work.raw.ones_form : sum_residual;
+  set_check(result.record, "mean_gradient_residual",
+            "|1^T K 1 - |sum_i g_i|^2| / (N tr K): K from the Gram tiles (or G times the sum), the sum from the taps",
+            work.raw.trace > 0 ? std::abs(other - square) / (static_cast<double>(n) * work.raw.trace) : 0);
+  add_directions(work, gradient_sum, square);
+}
+
+at::Tensor GopMeter::leading_matrix(Work& work, std::int64_t side) const {
+  work.result.k = static_cast<std::int64_t>(work.leading_vectors.size()) / side;
+  return column_major(work.leading_vectors, side, work.result.k);
+}
+
+void GopMeter::add_directions(Work& work, const at::Tensor& gradient_sum, double square) {
+  auto& result = work.result;
+  const auto& now = result.subspace;
+  const double along = inner_products(comm_, now.vectors.slice(1, 0, 1), gradient_sum).item<double>();
+  result.record.set(gop_quantity("", "gop_mean_gradient_alignment"),
+                    now.count > 0 && square > 0 ? along * along / square : kMissing);
   double overlap = kMissing;
-  if (work.previous != nullptr && std::min(work.previous->count, result.subspace.count) > 0) {
-    const auto k = std::min(work.previous->count, result.subspace.count);
-    const auto cross = inner_products(comm_, result.subspace.vectors.slice(1, 0, k), work.previous->vectors.slice(1, 0, k));
+  if (work.previous != nullptr && std::min(work.previous->count, now.count) > 0) {
+    const auto k = std::min(work.previous->count, now.count);
+    const auto cross = inner_products(comm_, now.vectors.slice(1, 0, k), work.previous->vectors.slice(1, 0, k));
     overlap = cross.square().sum().item<double>() / static_cast<double>(k);
   }
   result.record.set(gop_quantity("", "gop_subspace_overlap"), overlap);
-  set_check(result.record, "mean_gradient_residual",
-            "|1^T K 1 - |sum_i g_i|^2| / (N tr K), K from the Gram tiles or the panel, the sum from the taps",
-            work.raw.trace > 0 ? std::abs(work.raw.ones_form - square) / (static_cast<double>(n) * work.raw.trace) : 0);
 }
 
 void GopMeter::add_checks(Work& work) {

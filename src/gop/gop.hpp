@@ -89,6 +89,10 @@ class GopMeter {
   void solve_primary(Work& work);
   void add_vectors(Work& work);
   void add_other_definitions(Work& work);
+  void add_covariance(Work& work);
+  void centre(const Work& work, DistributedMatrix& matrix) const;
+  at::Tensor leading_matrix(Work& work, std::int64_t side) const;
+  void add_directions(Work& work, const at::Tensor& gradient_sum, double square);
   void add_checks(Work& work);
   SideChoice choose_side_for(const GradientMatrix& g, IndexRange parameters) const;
   SolverChoice choose_solver_for(std::int64_t n) const;

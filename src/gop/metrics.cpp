@@ -100,8 +100,8 @@ void add_spectrum_metrics(Record& record, const std::string& prefix, const GopMo
   set("gop_log_pseudo_determinant", full ? d.log_pseudo : kMissing);
   set("gop_logdet_regularised", full ? d.regularised : kMissing);
   set("gop_singular", full || m.parameters > m.examples ? (d.singular ? 1 : 0) : kMissing);
-  set("gop_log_determinant", full ? d.log_determinant : kMissing);
-  set("gop_determinant", full ? std::exp(d.log_determinant) : kMissing);
+  set("gop_log_determinant", full || m.parameters > m.examples ? d.log_determinant : kMissing);
+  set("gop_determinant", full || m.parameters > m.examples ? std::exp(d.log_determinant) : kMissing);
   set("gop_entropy_rank", full && m.trace > 0 ? entropy_rank(values, m.trace) : kMissing);
 
   std::vector<double> curve;

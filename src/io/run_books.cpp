@@ -65,6 +65,7 @@ bool RunWriter::Books::try_commit(const CheckpointEntry& entry) {
       std::ranges::copy(list_epoch_links(directory_.segments() / file.name), std::back_inserter(links_));
     }
     found.root = facts.root;
+    found.fixed = facts.fixed;
     facts = found;
     record_ = record;
     committed_ = {entry.epoch, entry.step};

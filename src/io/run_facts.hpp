@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/named_array.hpp"
 #include "io/attributes.hpp"
 
 namespace grokscope::hdf5 {
@@ -26,6 +27,7 @@ struct ParameterRow {
 };
 
 struct RunFacts {
+  std::vector<NamedArray> fixed;                ///< arrays that never change, at the root of metrics.h5; each launch gives them
   Attributes root;  ///< root attributes of every published file
   std::vector<ParameterRow> parameters;
   std::map<std::string, Attributes> summaries;  ///< by group: "events"

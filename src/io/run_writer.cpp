@@ -56,6 +56,10 @@ void RunWriter::link(const std::string& view, const std::string& group, const st
   if (books_) books_->pending.link(view, group, name, target);
 }
 
+void RunWriter::set_fixed_arrays(std::vector<NamedArray> arrays) {
+  if (books_) books_->facts.fixed = std::move(arrays);
+}
+
 void RunWriter::set_parameters(std::vector<ParameterRow> parameters) {
   if (books_) books_->facts.parameters = std::move(parameters);
 }

@@ -64,6 +64,8 @@ class RunWriter {
   /// Sets what every file says about the run. Summaries and launches survive a resume; set_summary replaces
   /// the group's earlier one, set_provenance describes this launch. Local; the root's call counts.
   void set_parameters(std::vector<ParameterRow> parameters);
+  /// Arrays for the root of metrics.h5 that hold for the whole run, such as tracked_ids. Every launch gives them again.
+  void set_fixed_arrays(std::vector<NamedArray> arrays);
   void set_summary(const std::string& group, Attributes summary);
   void set_provenance(Attributes provenance);
 

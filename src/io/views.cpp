@@ -41,6 +41,7 @@ void publish_metrics(const fs::path& path, std::span<const TableSource> sources,
   publish(path, facts, committed, [&](const hdf5::Handle& file) {
     concatenate_tables(sources, file);
     for (const auto& [name, summary] : facts.summaries) write_summary(file, name, summary);
+    for (const auto& array : facts.fixed) hdf5::write_array(file, array.name, array);
     write_launches(file, facts.launches);
   });
 }

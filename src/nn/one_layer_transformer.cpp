@@ -121,10 +121,10 @@ void OneLayerTransformer::record_attention(const Attention& a, const at::Tensor&
     return Use{Factor::dense(token_gradient(b).slice(1, 0, 2), 1, 2), Factor::one_hot(inputs, p + 1), 1, 2};
   });
   tape.record(parameters[kEmbed], [=](const Tape::Gradients& b) {
-    return Use{Factor::dense(token_gradient(b).slice(1, 2, 3)), Factor::one_hot(equals, p + 1)};
+    return Use{Factor::dense(token_gradient(b).slice(1, 2, 3)), Factor::shared_one_hot(equals, p + 1)};
   });
   tape.record(parameters[kPosition], [=](const Tape::Gradients& b) {
-    return Use{Factor::dense(token_gradient(b), 1, 3), Factor::one_hot(positions, 3), 1, 3};
+    return Use{Factor::dense(token_gradient(b), 1, 3), Factor::shared_one_hot(positions, 3), 1, 3};
   });
 }
 

@@ -23,9 +23,15 @@ Factor Factor::one_hot(const at::Tensor& index, std::int64_t dim) {
   return {Kind::one_hot, {}, index, dim};
 }
 
+Factor Factor::shared_one_hot(const at::Tensor& index, std::int64_t dim) {
+  auto factor = one_hot(index, dim);
+  factor.shared_index = true;
+  return factor;
+}
+
 at::Tensor Factor::per_example() const {
   if (kind == Kind::dense) return values;
-  if (kind == Kind::one_hot && index.size(0) != 1) return index;
+  if (kind == Kind::one_hot && !shared_index) return index;
   return {};
 }
 

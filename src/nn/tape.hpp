@@ -22,17 +22,20 @@ struct Factor {
   enum class Kind {
     dense,     ///< values [n, g, T, d]
     constant,  ///< the same for every example: values [g, T, d]
-    one_hot,   ///< index [n, T] or, the same for every example, [1, T]: unit vectors of length d (g = 1)
+    one_hot,   ///< index [n, T], or [1, T] with `shared_index`: unit vectors of length d (g = 1)
     one,       ///< the number 1 (d = 1): the input of a bias that stands alone
   };
   Kind kind = Kind::one;
   at::Tensor values;
   at::Tensor index;
   std::int64_t dim = 1;
+  bool shared_index = false;  ///< every example has the same tokens; a flag, for a rank may hold just one example
 
   static Factor dense(const at::Tensor& values, std::int64_t groups = 1, std::int64_t tokens = 1);
   static Factor constant(const at::Tensor& values, std::int64_t groups = 1, std::int64_t tokens = 1);
   static Factor one_hot(const at::Tensor& index, std::int64_t dim);
+  /// The same tokens for every example; `index` is [1, T].
+  static Factor shared_one_hot(const at::Tensor& index, std::int64_t dim);
   static Factor one() { return {}; }
 
   /// The tensor that has a row per example, or an undefined one when every example shares the factor.

@@ -63,8 +63,9 @@ void GopProbe::measure(const ProbeMoment& moment) {
   request.covariance_spectrum = every(options_.covariance_spectra);
   if (moment.pass != nullptr && shares_backward_) request.autograd_square = moment.pass->gradient_square;
   const auto g = gradients(moment.pass);
-  auto result = meter_.measure(g, request, previous_ ? &*previous_ : nullptr, around_.timers,
-                               [&] { around_.stop.poll(around_.comm); });
+  auto result = meter_.measure(g, request, previous_ ? &*previous_ : nullptr, around_.timers, [&] {
+    if (!looking_back_) around_.stop.poll(around_.comm);
+  });
   auto& record = result.record;
   record.epoch = moment.now.epoch;
   record.step = moment.now.step;
@@ -152,10 +153,12 @@ void GopProbe::evaluated(const Moment& now, const Evaluation& evaluation) {
   if (earlier.empty()) return;
   around_.log.info("test accuracy moved at {}: measuring {} earlier moments", now.name(), earlier.size());
   const auto present = parameters.flat();
+  looking_back_ = true;  // all of them or none: a restart could not take up between
   for (const auto& kept : earlier) {
     parameters.set_flat(at::from_blob(const_cast<double*>(kept.state.data()), {parameters.total()}, at::kDouble));
     measure({kept.moment, kept.evaluation, nullptr});
   }
+  looking_back_ = false;
   parameters.set_flat(present);
 }
 

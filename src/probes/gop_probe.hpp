@@ -51,6 +51,7 @@ class GopProbe : public Probe {
   std::int64_t last_step_ = -1;          ///< step of the last one
   at::Tensor previous_parameters_;       ///< theta there: enough to make the subspace again
   std::optional<Subspace> previous_;
+  bool looking_back_ = false;
 };
 
 }  // namespace grokscope

@@ -126,7 +126,8 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   auto* analyze = app.add_subcommand("analyze", "Measures again from stored checkpoints, on any rank count.");
   analyze->add_option("run_dir", a.config, "a run directory")->required();
   analyze->add_option("overrides", a.overrides, "overrides, such as gop_tracking.definitions=[covariance]");
-  analyze->add_option("--epochs", a.epochs, "only these checkpoints (default: all)")->delimiter(',');
+  analyze->add_option("--epochs", a.epochs, "only these checkpoints, as 0,1000 (default: all)")
+      ->delimiter(',')->allow_extra_args(false);
   analyze->add_option("--name", a.name, "folder below RUN_DIR/analysis (default: gop and the overrides)");
   add_verbosity(analyze);
 

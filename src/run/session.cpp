@@ -10,6 +10,7 @@
 #include "io/run_writer.hpp"
 #include "probes/gop_probe.hpp"
 #include "run/device.hpp"
+#include "run/plan.hpp"
 #include "run/provenance.hpp"
 #include "run/summary.hpp"
 #include "train/events.hpp"
@@ -31,6 +32,9 @@ RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c,
                             [&](const std::string& stored) { return explain_difference(stored, c.schemas); });
 }
 
+/// How much of a moment has been recorded. A stop can fall between, and the resumed run takes up there.
+enum class Seen : std::int64_t { nothing, evaluated, everything };
+
 /// Everything of a run between its first and its last line.
 class Session {
  public:
@@ -45,14 +49,16 @@ class Session {
   void build();
   void resume();
   void train();
+  bool log_due(const Moment& now) const;
   void look(const Moment& now, StepPass& pass);
   void record_evaluation(const Moment& now, const Evaluation& evaluation);
-  void commit(const Moment& now, bool measured);
+  void commit(const Moment& now, Seen seen);
   bool commit_due(const Moment& now) const;
   void stop_here(const Moment& now);
   void check_finite(const Moment& now, const StepPass& pass);
   void show_progress(const Moment& now, const Evaluation& evaluation);
   void finish();
+  void record_failure(const std::string& reason, ExitCode code);
   void write_status(RunState state, const std::string& reason, int code);
   Attributes event_attributes() const;
 
@@ -69,7 +75,7 @@ class Session {
   Events events_;
   StopWatcher stop_rule_;
   History history_;
-  bool measured_ = false;       ///< the present moment was measured before the restart
+  Seen seen_ = Seen::nothing;   ///< of the present moment
   bool stopping_ = false;       ///< stop_when is met: this moment is the last
   bool was_done_ = false;
   std::int64_t last_commit_epoch_ = -1;
@@ -92,6 +98,7 @@ void Session::build() {
     c_.task->build_data(c_.training);
     c_.task->build_model(c_.training);
     c_.task->convert(choose_device(c_.training.device, comm_.rank()), parameter_type(c_.training));
+    if (const auto warning = check_storage_limits(c_); !warning.empty()) log_.warn("{}", warning);
   });
   auto& parameters = c_.task->model().parameters;
   log_.info("{} training and {} test examples, {} parameters in {} layers", c_.task->data().train.size(),
@@ -120,11 +127,12 @@ void Session::resume() {
     probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
                                         c_.storage, c_.training, last, trainer_->is_full_batch(),
                                         c_.limits.memory_per_rank_gb);
+    if (!c_.gop.examples.is_all()) writer_->set_fixed_arrays({to_named_array("tracked_ids", probe_->tracked_ids())});
   }
   if (!checkpoint) return;
   trainer_->load(checkpoint->arrays);
   if (probe_) probe_->load(checkpoint->arrays);
-  measured_ = attribute_value<std::int64_t>(checkpoint->cursor, "measured") != 0;
+  seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint->cursor, "seen"));
   was_done_ = attribute_value<std::int64_t>(checkpoint->cursor, "done") != 0;
   last_commit_epoch_ = checkpoint->epoch;
   first_step_ = trainer_->now().step;
@@ -147,34 +155,42 @@ void Session::train() {
   while (true) {
     auto now = trainer_->now();
     now.final = now.final || stop_rule_.ends_at(now);
-    const bool look_now = !measured_;
-    const bool track = look_now && probe_ && probe_->due(now);
+    const bool is_new = seen_ != Seen::everything;
+    const bool track = is_new && probe_ && probe_->due(now);
     auto pass = trainer_->backward(track && probe_->uses_training_taps() ? Taping::on : Taping::off, stop_);
     check_finite(now, pass);
     if (pass.stop) stop_here(now);
-    if (look_now) look(now, pass);
-    if (look_now && commit_due(now)) commit(now, true);
-    measured_ = false;
+    if (is_new) look(now, pass);
+    if (is_new && commit_due(now)) commit(now, Seen::everything);
     if (now.final) return;
+    seen_ = Seen::nothing;
     trainer_->update();
   }
 }
 
-void Session::look(const Moment& now, StepPass& pass) {
+bool Session::log_due(const Moment& now) const {
   const auto& t = c_.training;
-  const auto position = t.log_unit == "epoch" ? now.epoch : now.step;
-  const bool log_due = now.final || ((t.log_unit == "step" || now.at_epoch_start()) && position % t.log_interval == 0);
+  if (now.final) return true;
+  if (t.log_unit == "step") return now.step % t.log_interval == 0;
+  return now.at_epoch_start() && now.epoch % t.log_interval == 0;
+}
+
+void Session::look(const Moment& now, StepPass& pass) {
   const bool track = probe_ && probe_->due(now);
-  if (!log_due && !track) return;
+  if (!log_due(now) && !track) return;
   const auto evaluation = trainer_->evaluate(pass);
-  try {
-    if (log_due && probe_) probe_->evaluated(now, evaluation);
-    if (track) probe_->measure({now, evaluation, &pass});
-  } catch (const StopRequested&) {
-    // Nothing of this moment is kept: the resumed run measures it whole.
-    stop_here(now);
+  if (log_due(now) && seen_ == Seen::nothing) {
+    record_evaluation(now, evaluation);
+    if (probe_) probe_->evaluated(now, evaluation);
+    seen_ = Seen::evaluated;
   }
-  if (log_due) record_evaluation(now, evaluation);
+  // The probe may have been told something that makes this moment due now.
+  if (!probe_ || !(track || probe_->due(now))) return;
+  try {
+    probe_->measure({now, evaluation, track ? &pass : nullptr});
+  } catch (const StopRequested&) {
+    stop_here(now);  // nothing of this measurement is kept: the resumed run makes it whole
+  }
 }
 
 void Session::record_evaluation(const Moment& now, const Evaluation& e) {
@@ -236,11 +252,12 @@ Attributes Session::event_attributes() const {
           {"t_gen_step", step(events_.t_gen())}, {"t_gen_epoch", epoch(events_.t_gen())}, {"rule", events_.rule()}};
 }
 
-void Session::commit(const Moment& now, bool measured) {
+void Session::commit(const Moment& now, Seen seen) {
+  const bool done = now.final && seen == Seen::everything;
   const auto timer = timers_.scope("commit");
   trainer_->agreed_parameter_hash();
   writer_->set_summary("events", event_attributes());
-  if (now.final && measured) {
+  if (done) {
     Attributes results;
     if (comm_.is_root()) {
       for (const auto& r : c_.task->results(c_.training, history_)) {
@@ -254,7 +271,7 @@ void Session::commit(const Moment& now, bool measured) {
     if (!results.empty()) writer_->set_summary("results", results);
   }
   Checkpoint checkpoint{now.epoch, now.step,
-                        {{"measured", std::int64_t{measured}}, {"done", std::int64_t{now.final && measured}}},
+                        {{"seen", static_cast<std::int64_t>(seen)}, {"done", std::int64_t{done}}},
                         trainer_->state(), now.name() + ".h5"};
   if (probe_) {
     for (auto& array : probe_->state()) checkpoint.arrays.push_back(std::move(array));
@@ -275,7 +292,7 @@ void Session::commit(const Moment& now, bool measured) {
 void Session::stop_here(const Moment& now) {
   stop_.set_agreed();
   const auto reason = comm_.broadcast_text(stop_.reason());
-  commit(now, false);
+  commit(now, seen_);
   throw StopRequested(fmt::format("{}: committed {}, run the same command again to go on", reason, now.name()));
 }
 
@@ -289,6 +306,16 @@ void Session::write_status(RunState state, const std::string& reason, int code) 
     details.emplace_back("test_loss", history_.evaluations.back().test_loss);
   }
   directory_.write_status({state, reason, code, details});
+}
+
+/// Never throws: the error that brought us here matters more than a STATUS that cannot be written.
+void Session::record_failure(const std::string& reason, ExitCode code) {
+  try {
+    if (writer_) writer_->close();  // what is not committed may be what fills the disk
+    write_status(RunState::failed, reason, static_cast<int>(code));
+  } catch (const std::exception& error) {
+    log_.warn("STATUS could not be written: {}", error.what());
+  }
 }
 
 void Session::finish() {
@@ -314,7 +341,7 @@ SessionResult Session::run() {
     throw;
   } catch (const std::exception& error) {
     const auto* ours = dynamic_cast<const Error*>(&error);
-    write_status(RunState::failed, error.what(), static_cast<int>(ours ? ours->code() : ExitCode::internal));
+    record_failure(error.what(), ours ? ours->code() : ExitCode::internal);
     throw;
   }
   if (probe_) probe_->release();

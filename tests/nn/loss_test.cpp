@@ -1,0 +1,134 @@
+// Losses against their formulas, and cross entropy where the formula as usually computed has no digits left.
+#include "nn/loss.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "nn/parameters.hpp"
+
+namespace grokscope {
+namespace {
+
+at::Tensor classes(std::vector<std::int64_t> values) {
+  return at::tensor(values, at::kLong);
+}
+
+struct Seed {
+  double value;
+  at::Tensor gradient;  ///< d loss / d logits, float64
+};
+
+Seed loss_and_gradient(const Loss& loss, const at::Tensor& outputs, const at::Tensor& targets) {
+  const auto z = outputs.detach().clone().requires_grad_(true);
+  const auto value = loss.per_example(z, targets).sum();
+  return {value.item<double>(), torch::autograd::grad({value}, {z})[0].to(at::kDouble)};
+}
+
+/// One example of class 1 whose logit leads the four others by `gap`.
+at::Tensor confident(double gap, at::ScalarType type) {
+  auto z = at::zeros({1, 5}, at::kDouble);
+  z[0][1] = gap;
+  return z.to(type);
+}
+
+TEST(CrossEntropy, EqualsLogSoftmaxAtOrdinaryLogits) {
+  const auto z = normal_init({200, 7}, 3, 1, "z");
+  const auto y = (uniform_init({200}, 0.5, 1, "y") + 0.5).mul(7).floor().to(at::kLong);
+  const auto loss = cross_entropy(at::kDouble);
+  const auto values = loss->per_example(z, y);
+  const auto expected = -at::log_softmax(z, 1).gather(1, y.unsqueeze(1)).squeeze(1);
+  EXPECT_EQ(values.sizes(), at::IntArrayRef({200}));
+  EXPECT_LT(((values - expected).abs() / expected).max().item<double>(), 1e-12);
+  const auto seed = loss_and_gradient(*loss, z, y);
+  const auto one_hot = at::zeros_like(z).scatter_(1, y.unsqueeze(1), 1.0);
+  EXPECT_LT((seed.gradient - (at::softmax(z, 1) - one_hot)).abs().max().item<double>(), 1e-14);
+}
+
+TEST(CrossEntropy, KeepsItsDigitsWhereTheLossIsTiny) {
+  const auto loss = cross_entropy(at::kDouble);
+  for (const double gap : {20.0, 29.0, 60.0, 300.0}) {  // at 29: 4 exp(-29) = 1.0e-12
+    const double exact = std::log1p(4 * std::exp(-gap));
+    const auto seed = loss_and_gradient(*loss, confident(gap, at::kDouble), classes({1}));
+    EXPECT_NEAR(seed.value, exact, 1e-14 * exact) << gap;
+    const double p = std::exp(-gap) / (1 + 4 * std::exp(-gap));
+    double others = 0;
+    for (const int c : {0, 2, 3, 4}) {
+      EXPECT_NEAR(seed.gradient[0][c].item<double>(), p, 1e-14 * p) << gap;
+      others += seed.gradient[0][c].item<double>();
+    }
+    EXPECT_NEAR(seed.gradient[0][1].item<double>(), -others, 1e-15 * others) << gap;
+    EXPECT_GT(others, 0);
+  }
+}
+
+TEST(CrossEntropy, KeepsFloat32DigitsWhereSoftmaxHasNone) {
+  const double gap = 20;
+  const auto z = confident(gap, at::kFloat);
+  ASSERT_EQ((at::softmax(z, 1)[0][1] - 1).item<double>(), 0);  // the trap
+  const auto seed = loss_and_gradient(*cross_entropy(at::kFloat), z, classes({1}));
+  EXPECT_NEAR(seed.value, std::log1p(4 * std::exp(-gap)), 1e-6 * seed.value);
+  EXPECT_NEAR(seed.gradient[0][1].item<double>(), -4 * std::exp(-gap), 1e-6 * 4 * std::exp(-gap));
+}
+
+TEST(CrossEntropy, IsFiniteHoweverWrongTheAnswer) {
+  const auto loss = cross_entropy(at::kDouble);
+  const auto seed = loss_and_gradient(*loss, confident(2000, at::kDouble), classes({3}));
+  EXPECT_DOUBLE_EQ(seed.value, 2000);
+  EXPECT_DOUBLE_EQ(seed.gradient[0][1].item<double>(), 1);
+  EXPECT_DOUBLE_EQ(seed.gradient[0][3].item<double>(), -1);
+  EXPECT_EQ(seed.gradient[0][0].item<double>(), 0);
+  const auto tied = loss_and_gradient(*loss, at::zeros({1, 5}, at::kDouble), classes({0}));
+  EXPECT_DOUBLE_EQ(tied.value, std::log(5.0));
+  EXPECT_NEAR(tied.gradient[0][0].item<double>(), -0.8, 1e-15);
+}
+
+TEST(CrossEntropy, ConvertsItsInputToTheTypeAskedFor) {
+  const auto z = normal_init({4, 3}, 1, 1, "z").to(at::kFloat);
+  EXPECT_EQ(cross_entropy(at::kDouble)->per_example(z, classes({0, 1, 2, 0})).scalar_type(), at::kDouble);
+  EXPECT_EQ(cross_entropy(at::kFloat)->per_example(z, classes({0, 1, 2, 0})).scalar_type(), at::kFloat);
+}
+
+TEST(CrossEntropy, SecondDerivativesEqualTheSoftmaxHessian) {
+  // d^2 loss / dz^2 = diag(p) - p p^T, whatever the class.
+  const auto z = normal_init({1, 5}, 2, 1, "z").requires_grad_(true);
+  const auto value = cross_entropy(at::kDouble)->per_example(z, classes({2})).sum();
+  const auto g = torch::autograd::grad({value}, {z}, {}, true, true)[0];
+  const auto p = at::softmax(z.detach(), 1).squeeze(0);
+  const auto exact = at::diag(p) - at::outer(p, p);
+  for (std::int64_t c = 0; c < 5; ++c) {
+    const auto row = torch::autograd::grad({g[0][c]}, {z}, {}, true)[0].squeeze(0);
+    EXPECT_LT((row - exact[c]).abs().max().item<double>(), 1e-14) << c;
+  }
+}
+
+TEST(OneHotMse, IsTheMeanOverClasses) {
+  const auto z = at::tensor({1.0, 0.5, -1.0, 0.0, 2.0, 0.0}, at::kDouble).view({2, 3});
+  const auto loss = one_hot_mse(at::kDouble);
+  const auto values = loss->per_example(z, classes({1, 1}));
+  EXPECT_DOUBLE_EQ(values[0].item<double>(), (1 + 0.25 + 1) / 3);
+  EXPECT_DOUBLE_EQ(values[1].item<double>(), 1.0 / 3);
+  const auto seed = loss_and_gradient(*loss, z, classes({1, 1}));
+  EXPECT_DOUBLE_EQ(seed.gradient[0][0].item<double>(), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(seed.gradient[0][1].item<double>(), -1.0 / 3);
+  const auto correct = loss->correct(z, classes({1, 1}));
+  EXPECT_FALSE(correct[0].item<bool>());
+  EXPECT_TRUE(correct[1].item<bool>());
+}
+
+TEST(RegressionMse, IsTheMeanOverOutputs) {
+  const auto z = at::tensor({1.0, 2.0, 0.0, 0.1}, at::kDouble).view({2, 2});
+  const auto loss = regression_mse(0.01);
+  const auto values = loss->per_example(z, at::zeros({2, 2}, at::kDouble));
+  EXPECT_DOUBLE_EQ(values[0].item<double>(), 2.5);
+  EXPECT_DOUBLE_EQ(values[1].item<double>(), 0.1 * 0.1 / 2);
+  const auto seed = loss_and_gradient(*loss, z, at::zeros({2, 2}, at::kDouble));
+  EXPECT_DOUBLE_EQ(seed.gradient[0][1].item<double>(), 2);  // 2 (z - y) / d_out
+  const auto correct = loss->correct(z, at::zeros({2, 2}, at::kDouble));
+  EXPECT_FALSE(correct[0].item<bool>());
+  EXPECT_TRUE(correct[1].item<bool>());
+}
+
+}  // namespace
+}  // namespace grokscope

@@ -1,0 +1,244 @@
+"""Is every mistake of a user, and every failure of the surroundings, named once, with the right exit code, and in time?
+
+Each mistake is made on one rank and on two: a hang, or a message from every rank, shows only there.
+"""
+import os
+import subprocess
+
+import h5py
+
+import tiny_run
+from tiny_run import IMAGES, LINEAR, POLYNOMIALS, ProgramTest, contents, status_of, variant, write_images
+
+USER, ENVIRONMENT = 2, 3
+
+
+class Refusal(ProgramTest):
+    """Asserts that a launch ends with a code and one message."""
+
+    def assert_refused(self, arguments, code, *texts, ranks=(1, 2), **launch):
+        for count in ranks:
+            with self.subTest(arguments=[str(a) for a in arguments][-2:], ranks=count):
+                finished = self.call(*arguments, "--verbosity", "quiet", ranks=count, **launch)
+                self.assertEqual(finished.code, code, finished.err[-3000:])
+                for text in texts:
+                    self.assertIn(text, finished.err)
+                self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
+                self.assertNotIn("terminate called", finished.err)
+
+    def assert_config_refused(self, name, content, *texts, code=USER, ranks=(1, 2)):
+        config = self.write_config(name, content)
+        self.assert_refused(["run", config], code, *texts, ranks=ranks)
+        self.assertFalse((self.folder / name / "metrics.h5").exists(), "a refused run has written results")
+
+
+class DocumentTest(Refusal):
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_bytes(text)
+        return path
+
+    def test_missing_file(self):
+        self.assert_refused(["run", self.folder / "nowhere.yaml"], USER, "nowhere.yaml")
+
+    def test_empty_file(self):
+        self.assert_refused(["run", self.write("empty.yaml", b"")], USER, "empty.yaml")
+
+    def test_binary_file(self):
+        path = self.write("binary.yaml", bytes(range(256)) * 20)
+        self.assert_refused(["run", path], USER, "binary.yaml")
+
+    def test_cyclic_file(self):
+        path = self.write("cyclic.yaml", b"experiment: &a {name: 09_levi_linear, description: *a}\n")
+        self.assert_refused(["run", path], USER, "cyclic.yaml")
+
+    def test_broken_syntax_names_its_place(self):
+        path = self.write("broken.yaml", b"experiment: {name: 09_levi_linear\ntraining: {epochs: [1}\n")
+        self.assert_refused(["run", path], USER, "broken.yaml:2")
+
+    def test_folder_in_place_of_a_file(self):
+        self.assert_refused(["run", self.folder], USER, str(self.folder))
+
+    def test_a_key_given_twice(self):
+        path = self.write("twice.yaml", b"experiment: {name: 09_levi_linear}\ntraining: {epochs: 1, epochs: 2}\n")
+        self.assert_refused(["run", path], USER, "epochs")
+
+
+class KeyTest(Refusal):
+    def test_unknown_experiment_with_the_nearest(self):
+        self.assert_config_refused("experiment", {"experiment": {"name": "09_levi_liner"}}, "09_levi_linear", "list")
+
+    def test_missing_experiment(self):
+        self.assert_config_refused("nameless", {"training": {"epochs": 1}}, "experiment.name")
+
+    def test_unknown_key_with_the_nearest(self):
+        content = variant(LINEAR, training={"epocs": 7}, gop_tracking={"frequncy": 2})
+        self.assert_config_refused("unknown", content, "epocs", "epochs", "frequncy", "frequency", "unknown.yaml:")
+
+    def test_unknown_section_with_the_nearest(self):
+        self.assert_config_refused("section", variant(LINEAR, trainin={"epochs": 2}), "trainin", "training")
+
+    def test_all_problems_at_once(self):
+        content = variant(LINEAR, training={"epochs": "many", "lr": -1}, data={"d_in": 0}, storage={"compression": "zip"})
+        self.assert_config_refused("several", content, "many", "training.lr", "data.d_in", "gzip")
+
+    def test_wrong_types(self):
+        self.assert_config_refused("types", variant(LINEAR, training={"epochs": 1.5, "betas": [0.9], "seed": [1, 2]}),
+                                   "training.epochs", "training.betas", "training.seed")
+
+    def test_unknown_override(self):
+        config = self.write_config("override", LINEAR)
+        self.assert_refused(["run", config, "training.lrr=0.1"], USER, "lrr", "lr", ranks=(1,))
+        self.assert_refused(["run", config, "training.lr"], USER, "training.lr", ranks=(1,))
+
+    def test_values_out_of_range(self):
+        fraction = "data.train_fraction"
+        for name, content, key in (
+            ("fraction_0", variant(POLYNOMIALS, data={"train_fraction": 0}), fraction),
+            ("fraction_2", variant(POLYNOMIALS, data={"train_fraction": 2}), fraction),
+            ("epochs", variant(LINEAR, training={"epochs": -1}), "training.epochs"),
+            ("top_k", variant(LINEAR, gop_tracking={"top_k_eigen": 0}), "gop_tracking.top_k_eigen"),
+            ("frequency", variant(LINEAR, gop_tracking={"frequency": 0}), "gop_tracking.frequency"),
+            ("nan", variant(LINEAR, training={"lr": float("nan")}), "training.lr"),
+        ):
+            self.assert_config_refused(name, content, key, ranks=(1,))
+
+    def test_a_modulus_that_has_no_primitive_root(self):
+        content = variant(POLYNOMIALS, data={"p": 98, "operation": "multiply"})
+        self.assert_config_refused("composite", content, "98 is not a prime", "97")
+
+    def test_both_steps_and_epochs(self):
+        self.assert_config_refused("both", variant(LINEAR, training={"steps": 3}), "training.steps", ranks=(1,))
+
+    def test_a_run_above_the_size_limit(self):
+        content = variant(LINEAR, storage={"store_full_gop": True}, computational_limits={"max_gop_size_gb": 1e-9})
+        self.assert_config_refused("large", content, "max_gop_size_gb")
+
+
+class DirectoryTest(Refusal):
+    def test_below_a_regular_file(self):
+        (self.folder / "file").write_text("a file")
+        config = self.write_config("below", variant(LINEAR, storage={"output_dir": str(self.folder / "file" / "run")}))
+        self.assert_refused(["run", config], ENVIRONMENT, str(self.folder / "file"))
+
+    def test_where_nobody_can_write(self):
+        config = self.write_config("proc", variant(LINEAR, storage={"output_dir": "/proc/grokscope/run"}))
+        self.assert_refused(["run", config], ENVIRONMENT, "/proc/grokscope")
+
+    def test_foreign_files_are_left_alone(self):
+        target = self.folder / "thesis"
+        target.mkdir()
+        (target / "thesis.tex").write_text("precious")
+        config = self.write_config("foreign", variant(LINEAR, storage={"output_dir": str(target)}))
+        self.assert_refused(["run", config], USER, "thesis.tex")
+        self.assert_refused(["run", config, "--fresh"], USER, "thesis.tex", ranks=(1,))
+        self.assertEqual([path.name for path in target.iterdir()], ["thesis.tex"])
+
+    def test_the_directory_of_another_configuration(self):
+        run = self.train("other", LINEAR)
+        before = {view: contents(run / view) for view in tiny_run.VIEWS}
+        config = self.folder / "other.yaml"
+        self.assert_refused(["run", config, "training.lr=0.02"], USER, "training.lr", "0.02", "--fresh")
+        self.assertEqual(before, {view: contents(run / view) for view in tiny_run.VIEWS})
+        self.assertEqual(status_of(run)["state"], "done")
+
+    def small_disk(self):
+        """A disk of 8 MB that can grow: a mounted one for root, else a limit on the size of files. Returns its folder,
+        what to say in the shell of each rank, and the function that makes room."""
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]
+        if os.geteuid() != 0 or subprocess.run(mount, stderr=subprocess.DEVNULL).returncode != 0:
+            return disk, "trap '' XFSZ; ulimit -f 8000", lambda: None
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        return disk, "", lambda: subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+
+    def test_a_full_disk(self):
+        """The dense matrix has 9.7 MB, everything else less than one."""
+        disk, limit, make_room = self.small_disk()
+        run = disk / "run"
+        config = self.write_config("full", variant(LINEAR, data={"d_in": 1100, "n_train": 20}, training={"epochs": 2},
+                                                   storage={"store_full_gop": True, "output_dir": str(run)}))
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                finished = self.call("run", config, "--verbosity", "quiet", ranks=ranks, shell_limit=limit)
+                self.assertEqual(finished.code, ENVIRONMENT, finished.err[-3000:])
+                self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
+                self.assertIn("space", finished.err)
+                self.assertEqual(status_of(run)["state"], "failed")
+                self.assert_published_files_are_whole(run)
+        make_room()
+        again = self.call("run", config, "--verbosity", "quiet")
+        self.assertEqual(again.code, 0, again.err)
+        with h5py.File(run / "gop_full.h5", "r") as file:
+            self.assertEqual(file["epoch_0/gop"].shape, (1100, 1100))
+
+    def assert_published_files_are_whole(self, run):
+        for path in run.rglob("*.h5"):
+            with h5py.File(path, "r") as file:
+                for name in file:
+                    self.assertIsNotNone(file[name])
+
+    def test_a_second_job_in_the_same_directory(self):
+        config = self.write_config("busy", variant(LINEAR, training={"epochs": 100000}, gop_tracking={"frequency": 10000}))
+        first = self.start("run", config, "--verbosity", "quiet")
+        try:
+            tiny_run.wait_for_rows(self.folder / "busy", 1, first)
+            self.assert_refused(["run", config], USER, "in use")
+        finally:
+            first.terminate()
+            self.assertEqual(self.wait(first).code, 75)
+
+
+class DataTest(Refusal):
+    def test_missing_images_name_the_tool_that_fetches_them(self):
+        self.assert_config_refused("missing", variant(IMAGES, data={"dir": str(self.folder / "nowhere")}),
+                                   "tools/fetch_data.py", code=ENVIRONMENT)
+
+    def test_truncated_images(self):
+        folder = write_images(self.folder / "short")
+        images = folder / "train-images-idx3-ubyte"
+        images.write_bytes(images.read_bytes()[:1000])
+        self.assert_config_refused("truncated", variant(IMAGES, data={"dir": str(folder)}), "train-images-idx3-ubyte",
+                                   "tools/fetch_data.py", code=ENVIRONMENT)
+
+    def test_images_that_are_none(self):
+        folder = write_images(self.folder / "text")
+        (folder / "t10k-labels-idx1-ubyte").write_text("these are no labels")
+        self.assert_config_refused("labels", variant(IMAGES, data={"dir": str(folder)}), "t10k-labels-idx1-ubyte",
+                                   "tools/fetch_data.py", code=ENVIRONMENT, ranks=(1,))
+
+
+class DivergenceTest(Refusal):
+    def test_a_loss_that_is_no_number(self):
+        content = variant(LINEAR, training={"lr": 1e30}, computational_limits={"checkpoint_frequency": 1})
+        for ranks in (1, 2):
+            name = f"diverging_{ranks}"
+            config = self.write_config(name, content)
+            self.assert_refused(["run", config], USER, "diverged", "training.lr", ranks=(ranks,))
+            status = status_of(self.folder / name)
+            self.assertEqual((status["state"], status["exit_code"]), ("failed", USER))
+            self.assertIn("diverged", status["reason"])
+            self.assert_refused(["run", config], USER, "diverged", ranks=(ranks,))  # and again, not "complete"
+
+
+class LauncherTest(Refusal):
+    def test_a_rank_that_sees_only_itself(self):
+        config = self.write_config("alone", LINEAR)
+        for variables in ({"OMPI_COMM_WORLD_SIZE": "4"}, {"PMI_SIZE": "4"},
+                          {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1"}):
+            with self.subTest(variables):
+                self.assert_refused(["run", config], ENVIRONMENT, "4 tasks", ranks=(1,), extra_environment=variables)
+                self.assertFalse((self.folder / "alone").exists(), "it has begun to write")
+
+    def test_usage(self):
+        for arguments in ((), ("run",), ("fly",), ("run", "a.yaml", "--max-time"), ("check", "a.yaml", "--ranks", "0")):
+            with self.subTest(arguments):
+                finished = self.call(*arguments)
+                self.assertEqual(finished.code, USER, finished)
+                self.assertTrue(finished.err.strip())
+        self.assert_refused(["run", self.write_config("duration", LINEAR), "--max-time", "soon"], USER, "soon")
+
+
+if __name__ == "__main__":
+    tiny_run.main()

@@ -1,0 +1,195 @@
+"""Do the commands beside `run` say, plan and measure what they promise?
+
+`analyze` measures stored checkpoints again, on any rank count: it must find what training wrote.
+"""
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import tiny_run
+from tiny_run import LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, contents, read_series, variant
+
+EXPERIMENTS = ("03_nanda_progress", "05_liu_omnigrok", "08_doshi_polynomials", "09_levi_linear")
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEYS = ("experiment.name", "data.d_in", "model.init_scale", "training.lr", "gop_tracking.definitions",
+        "storage.store_full_gop", "computational_limits.max_gop_size_gb", "expected")
+
+
+class WordsTest(ProgramTest):
+    def say(self, *arguments):
+        finished = self.call(*arguments)
+        self.assertEqual((finished.code, finished.err), (0, ""), arguments)
+        return finished.out
+
+    def test_list_names_every_experiment_with_its_title(self):
+        lines = self.say("list").splitlines()
+        for name in EXPERIMENTS:
+            self.assertTrue(any(re.match(rf"{name} +\w.*\w", line) for line in lines), name)
+
+    def test_every_key_of_every_experiment_has_a_meaning(self):
+        for name in EXPERIMENTS:
+            text = self.say("describe", name)
+            self.assertIn("Claim: ", text)
+            self.assertIn("Source: ", text)
+            rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| `")]
+            self.assertGreater(len(rows), 50, name)
+            for row in rows:
+                self.assertTrue(row[-1].strip(), f"{name}: {row} has no meaning")
+                self.assertTrue(row[1].strip(), f"{name}: {row} has no type")
+
+    def test_describe_names_the_keys_that_configurations_use(self):
+        text = self.say("describe", "09_levi_linear")
+        for key in KEYS:
+            self.assertIn(key.rpartition(".")[2], text, key)
+
+    def test_describe_suggests_the_nearest(self):
+        finished = self.call("describe", "09_levi_liner")
+        self.assertEqual(finished.code, 2)
+        self.assertIn("did you mean 09_levi_linear?", finished.err)
+
+    def test_version_names_the_libraries(self):
+        text = self.say("version")
+        for pattern in (r"grokscope \d+\.\d+", r"LibTorch \d+\.\d+", r"HDF5 1\.\d+", r"MPI Open MPI v?\d", r"BLAS \S+"):
+            self.assertRegex(text, pattern)
+
+    def test_help_names_commands_and_exit_codes(self):
+        text = self.say("--help")
+        for word in ("run", "check", "analyze", "list", "describe", "version", "75"):
+            self.assertIn(word, text)
+        self.assertIn("--max-time", self.say("run", "--help"))
+
+
+class CheckTest(ProgramTest):
+    def test_every_configuration_of_the_repository_has_a_plan(self):
+        checked = 0
+        for config in sorted(REPOSITORY.glob("configs/*.yaml")) + sorted(REPOSITORY.glob("configs/quick/*.yaml")):
+            if "omnigrok" in config.name or config.name.startswith("06"):
+                continue  # their images are not in the repository
+            for ranks in (1, 2, 31) if checked == 0 else (2,):
+                with self.subTest(config=config.name, ranks=ranks):
+                    finished = self.call("check", config, "--ranks", ranks)
+                    self.assertEqual((finished.code, finished.err), (0, ""))
+                    for word in ("full GOP", "eigensolver", "memory per rank", "on disk", "run directory"):
+                        self.assertIn(word, finished.out)
+            checked += 1
+        self.assertGreater(checked, 0)
+        self.assertFalse((self.folder / "results").exists(), "check has made a directory")
+
+    def test_the_plan_counts(self):
+        config = self.write_config("counted", variant(LINEAR, training={"batch_size": 7, "epochs": 12}))
+        text = self.call("check", config).out
+        self.assertIn("P = 20", text)
+        self.assertIn("30 examples at 4 moments", text)  # epochs 0, 5, 10 and the last
+        self.assertIn("60 steps of 7 examples (12 epochs)", text)
+        self.assertNotIn("warning", text)
+
+    def test_the_plan_is_what_the_run_does(self):
+        config = self.write_config("planned", TRANSFORMER)
+        plan = self.call("check", config).out
+        self.train("planned", TRANSFORMER)
+        with h5py.File(self.folder / "planned" / "metrics.h5", "r") as file:
+            self.assertIn(f"P = {file['parameters/size'][:].sum()}", plan)
+            self.assertIn(f"at {len(file['epoch'])} moments", plan)
+            for layer in set(file["parameters/layer"][:]):
+                self.assertIn(f" {layer.decode()} ", plan)
+
+    def test_the_size_limit(self):
+        dense = {"store_full_gop": True}
+        config = self.write_config("large", variant(LINEAR, storage=dense))
+        refused = self.call("check", config, "computational_limits.max_gop_size_gb=1e-6")
+        self.assertEqual(refused.code, 2)
+        self.assertIn("max_gop_size_gb", refused.err)
+        # 20 x 20 numbers of 8 bytes are 3.2e-6 GB.
+        self.assertEqual(self.call("check", config, "computational_limits.max_gop_size_gb=3.3e-6").code, 0)
+        self.assertEqual(self.call("check", config, "computational_limits.max_gop_size_gb=3.1e-6").code, 2)
+        warned = self.call("check", config, "computational_limits.warn_if_exceeds_gb=1e-6")
+        self.assertEqual(warned.code, 0)
+        self.assertIn("warning", warned.out)
+
+
+class AnalyzeTest(ProgramTest):
+    """Checkpoints are kept at some of the tracked epochs; analysis of those must repeat the numbers of training."""
+
+    def analyze(self, run, name, *arguments, ranks=1):
+        finished = self.call("analyze", run, *arguments, "--name", name, "--verbosity", "quiet", ranks=ranks)
+        self.assertEqual(finished.code, 0, finished.err)
+        return run / "analysis" / name
+
+    def assert_same_numbers(self, run, found, tolerance):
+        """Compares every GOP series at the analysed epochs; 0 means bitwise."""
+        with h5py.File(run / "metrics.h5", "r") as a, h5py.File(found / "metrics.h5", "r") as b:
+            rows = np.isin(a["epoch"][:], b["epoch"][:])
+            self.assertGreater(rows.sum(), 1)
+            self.assertEqual(rows.sum(), len(b["epoch"]))
+            names = [name for name in a if name.startswith("gop_") or name.startswith("eigenvalues")]
+            names += [f"layers/{layer}/{name}" for layer in a["layers"] for name in a[f"layers/{layer}"]
+                      if name.startswith("gop_")]
+            compared = 0
+            for name in names:
+                if name == "gop_subspace_overlap":  # with the previous tracked epoch: another one here
+                    continue
+                expected, value = a[name][:][rows], b[name][:]
+                if tolerance == 0:
+                    self.assertEqual(expected.tobytes(), value.tobytes(), name)
+                elif name in ("gop_trace", "gop_frobenius_norm", "gop_spectral_norm", "eigenvalues", "eigenvalues_top_k"):
+                    scale = np.abs(expected).max(axis=-1, keepdims=True) if expected.ndim > 1 else np.abs(expected)
+                    self.assertTrue(np.all(np.abs(expected - value) <= tolerance * scale), name)
+                elif name.endswith("gop_trace"):
+                    np.testing.assert_allclose(value, expected, rtol=tolerance, err_msg=name)
+                elif name.endswith("gop_rank"):
+                    np.testing.assert_array_equal(value, expected, err_msg=name)
+                compared += 1
+            self.assertGreater(compared, 30)
+
+    def test_own_pass_is_repeated_bit_by_bit(self):
+        content = variant(POLYNOMIALS, training={"batch_size": 7, "epochs": 20}, gop_tracking={"layer_spectra": 1},
+                          computational_limits={"checkpoint_frequency": 10})
+        run = self.train("batches", content)
+        self.assert_same_numbers(run, self.analyze(run, "one"), 0)
+        for ranks in (2, 3):
+            self.assert_same_numbers(run, self.analyze(run, f"ranks_{ranks}", ranks=ranks), 1e-12)
+
+    def test_shared_pass_is_repeated_to_rounding(self):
+        run = self.train("full", variant(LINEAR, gop_tracking={"layer_spectra": 1}), ranks=2)
+        for ranks in (1, 2):
+            self.assert_same_numbers(run, self.analyze(run, f"ranks_{ranks}", ranks=ranks), 1e-12)
+
+    def test_chosen_epochs_and_other_definitions(self):
+        run = self.train("chosen", LINEAR)
+        before = {view: contents(run / view) for view in tiny_run.VIEWS}
+        found = self.analyze(run, "mean", "gop_tracking.definitions=[mean]", "--epochs", "40")
+        with h5py.File(found / "gop_full.h5", "r") as file:
+            self.assertEqual([name for name in file if name.startswith("epoch_")], ["epoch_40"])
+            self.assertEqual(file["epoch_40"].attrs["definition"], b"mean")
+        norm, = read_series(run, "gop_mean_gradient_norm")
+        trace, rank = read_series(found, "gop_trace", "gop_rank")
+        np.testing.assert_allclose(trace, norm[-1:] ** 2, rtol=1e-12)
+        np.testing.assert_array_equal(rank, [1])
+        covariance = self.analyze(run, "covariance", "gop_tracking.definitions=[covariance]", "--epochs", "40")
+        second, = read_series(run, "gop_trace")
+        np.testing.assert_allclose(read_series(covariance, "gop_trace")[0], second[-1:] - norm[-1:] ** 2, rtol=1e-12)
+        self.assertEqual(before, {view: contents(run / view) for view in tiny_run.VIEWS}, "analysis changed the run")
+
+    def test_overrides_may_follow_the_epochs(self):
+        run = self.train("ordered", LINEAR)
+        found = self.analyze(run, "ordered", "--epochs", "40", "gop_tracking.top_k_eigen=2")
+        epoch, top = read_series(found, "epoch", "eigenvalues_top_k")
+        self.assertEqual(epoch.tolist(), [40])
+        self.assertEqual(top.shape[1], 2)
+
+    def test_what_is_not_a_run(self):
+        finished = self.call("analyze", self.folder / "nowhere")
+        self.assertEqual(finished.code, 2)
+        self.assertIn("not a run directory", finished.err)
+
+    def test_an_epoch_that_was_not_kept(self):
+        run = self.train("kept", LINEAR)
+        finished = self.call("analyze", run, "--epochs", "39", ranks=2)
+        self.assertEqual(finished.code, 2, finished.err)
+        self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
+
+
+if __name__ == "__main__":
+    tiny_run.main()

@@ -1,0 +1,189 @@
+"""Does a run that was stopped, or killed, end as if nothing had happened?
+
+Compares stopped and resumed runs with one that was never interrupted, dataset by dataset and bit by bit. Each run is
+stopped several times, in the ways that a user, a batch system and bad luck know.
+"""
+import os
+import signal
+
+import tiny_run
+from tiny_run import (LINEAR, ProgramTest, children_of, contents, read_series, rows_of, send_signal_in_the_middle,
+                      status_of, variant, wait_for_rows, write_images)
+
+REQUEUE = 75
+LONG = variant(LINEAR, training={"epochs": 400}, gop_tracking={"frequency": 20},
+               storage={"store_full_gop": True, "store_layer_gops": True, "gop_schedule": {"every": 100}},
+               computational_limits={"checkpoint_frequency": 50})
+# With 40 test examples the accuracy jumps by 1/40 at a time, again and again.
+ADAPTIVE = variant(LINEAR, data={"tolerance": 0.1, "n_test": 40},
+                   training={"epochs": 300, "lr": 0.002, "log_interval": 1, "batch_size": 10},
+                   gop_tracking={"schedule": {"kind": "adaptive", "base": 100, "dense": 4, "threshold": 0.01,
+                                              "lookback": 5}},
+                   computational_limits={"checkpoint_frequency": 50})
+
+
+class StoppedRun(ProgramTest):
+    """Stops a run that is somewhere in its middle."""
+
+    def begin(self, config, ranks, more_rows=20):
+        """Starts or resumes the run, and returns when it has written some rows."""
+        run = config.with_suffix("")
+        process = self.start("run", config, "--verbosity", "quiet", ranks=ranks)
+        wait_for_rows(run, rows_of(run) + more_rows, process)
+        return process
+
+    def stop_by_user_signal(self, config, ranks, more_rows=20):
+        """mpirun passes SIGUSR1 on to all ranks."""
+        process = self.begin(config, ranks, more_rows)
+        send_signal_in_the_middle(process, ranks, signal.SIGUSR1)
+        finished = self.wait(process)
+        self.assertEqual(finished.code, REQUEUE, finished.err[-2000:])
+        self.assert_checkpointed(config)
+
+    def terminate_ranks(self, config, ranks):
+        """What a batch system does when the time is over."""
+        process = self.begin(config, ranks)
+        for pid in children_of(process.pid) if ranks > 1 else [process.pid]:
+            os.kill(pid, signal.SIGTERM)
+        finished = self.wait(process)
+        self.assertEqual(finished.code, REQUEUE, finished.err[-2000:])
+        self.assert_checkpointed(config)
+
+    def terminate_launcher(self, config, ranks):
+        """mpirun passes SIGTERM on and kills a second later, so that ranks on a busy machine may not be ready."""
+        process = self.begin(config, ranks)
+        send_signal_in_the_middle(process, ranks, signal.SIGTERM)
+        self.assertNotEqual(self.wait(process).code, 0)
+        self.assertIn(status_of(config.with_suffix(""))["state"], ("checkpointed", "running"))
+
+    def stop_by_time(self, config, ranks, limit):
+        finished = self.call("run", config, "--verbosity", "quiet", "--max-time", limit, ranks=ranks)
+        self.assertEqual(finished.code, REQUEUE, finished.err[-2000:])
+        self.assert_checkpointed(config)
+        self.assertIn("--max-time", status_of(config.with_suffix(""))["reason"])
+
+    def kill_one_rank(self, config, ranks):
+        process = self.begin(config, ranks)
+        os.kill(children_of(process.pid)[-1] if ranks > 1 else process.pid, signal.SIGKILL)
+        self.assertNotIn(self.wait(process).code, (0, REQUEUE))
+        self.assertEqual(status_of(config.with_suffix(""))["state"], "running")
+
+    def assert_checkpointed(self, config):
+        status = status_of(config.with_suffix(""))
+        self.assertEqual((status["state"], status["exit_code"]), ("checkpointed", REQUEUE), status)
+        self.assertLess(status["step"], status["total_steps"], "stopped at the end, not before it")
+
+    def finish(self, config, ranks):
+        finished = self.call("run", config, "--verbosity", "quiet", ranks=ranks)
+        self.assertEqual(finished.code, 0, finished.err[-2000:])
+        self.assertEqual(status_of(config.with_suffix(""))["state"], "done")
+
+    def assert_same_csv(self, first, second):
+        """metrics.csv holds the rows of an uninterrupted run: none twice, none missing."""
+        self.assertEqual((first / "metrics.csv").read_text(), (second / "metrics.csv").read_text())
+
+    def assert_as_uninterrupted(self, reference, config):
+        run = config.with_suffix("")
+        self.assert_same_runs(reference, run)
+        self.assert_same_csv(reference, run)
+        for name in {path.name for path in (reference / "checkpoints").iterdir()} - {"epoch_0.h5"}:
+            if (run / "checkpoints" / name).exists():
+                a, b = (parameters(folder / "checkpoints" / name) for folder in (reference, run))
+                self.assertEqual(a, b, name)
+
+
+def parameters(checkpoint):
+    return {path: value for path, value in contents(checkpoint).items()
+            if path.startswith(("/parameters", "/optimizer", "/rng", "/probes"))}
+
+
+class EveryWayTest(StoppedRun):
+    def check_chain(self, ranks):
+        reference = self.train(f"whole_{ranks}", LONG, ranks=ranks)
+        config = self.write_config(f"stopped_{ranks}", LONG)
+        self.stop_by_time(config, ranks, "0.001s")
+        self.stop_by_user_signal(config, ranks)
+        self.terminate_ranks(config, ranks)
+        if ranks > 1:
+            self.terminate_launcher(config, ranks)
+        self.kill_one_rank(config, ranks)
+        self.finish(config, ranks)
+        self.assert_as_uninterrupted(reference, config)
+
+    def test_one_rank(self):
+        self.check_chain(1)
+
+    def test_two_ranks(self):
+        self.check_chain(2)
+
+    def test_three_ranks(self):
+        self.check_chain(3)
+
+
+class AfterwardsTest(StoppedRun):
+    def test_a_finished_run_says_so_and_fresh_begins_again(self):
+        run = self.train("finished", LINEAR)
+        config = self.folder / "finished.yaml"
+        before = {view: contents(run / view) for view in tiny_run.VIEWS}
+        again = self.call("run", config)
+        self.assertEqual(again.code, 0, again.err)
+        self.assertIn("complete", again.out)
+        self.assertNotIn("epoch       0", again.out)
+        self.assertEqual(before, {view: contents(run / view) for view in tiny_run.VIEWS})
+        self.assertEqual(rows_of(run), 41)
+        (run / "notes.txt").write_text("mine")
+        fresh = self.call("run", config, "--fresh")
+        self.assertEqual(fresh.code, 0, fresh.err)
+        self.assertIn("epoch       0", fresh.out)
+        self.assertEqual(before, {view: contents(run / view) for view in tiny_run.VIEWS})
+        self.assertEqual(rows_of(run), 41)
+        self.assertEqual((run / "notes.txt").read_text(), "mine")
+
+    def test_fresh_replaces_another_configuration(self):
+        run = self.train("replaced", LINEAR)
+        config = self.folder / "replaced.yaml"
+        other = self.call("run", config, "training.lr=0.02", "--verbosity", "quiet", "--fresh")
+        self.assertEqual(other.code, 0, other.err)
+        reference = self.train("other", variant(LINEAR, training={"lr": 0.02}))
+        self.assert_same_runs(reference, run)
+
+
+class MinibatchTest(StoppedRun):
+    def check_mid_epoch(self, name, content, ranks):
+        reference = self.train(f"{name}_whole", content, ranks=ranks)
+        config = self.write_config(f"{name}_stopped", content)
+        within_epoch = 0
+        for _ in range(2):
+            self.stop_by_user_signal(config, ranks, more_rows=2)
+            newest = max((config.with_suffix("") / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            within_epoch += "_step_" in newest.name
+        self.assertGreater(within_epoch, 0, "no stop fell into an epoch")
+        self.finish(config, ranks)
+        self.assert_as_uninterrupted(reference, config)
+
+    def test_linear_model(self):
+        content = variant(LINEAR, training={"epochs": 60, "batch_size": 1, "optimizer": "adam", "lr": 1e-3})
+        self.check_mid_epoch("linear", content, 2)
+
+    def test_images(self):
+        folder = write_images(self.folder / "images")
+        content = variant(tiny_run.IMAGES, data={"dir": str(folder)}, training={"epochs": 40, "batch_size": 3})
+        self.check_mid_epoch("images", content, 1)
+
+
+class AdaptiveTest(StoppedRun):
+    def test_what_was_remembered_survives(self):
+        reference = self.train("adaptive_whole", ADAPTIVE)
+        epoch, = read_series(reference, "epoch")
+        jump = [e for e in epoch if e % 100 != 0]
+        self.assertGreater(len(jump), 10, "the schedule never noticed anything")
+        self.assertTrue(any(e % 4 != 0 for e in jump), "nothing was measured in hindsight")
+        config = self.write_config("adaptive_stopped", ADAPTIVE)
+        for _ in range(3):
+            self.stop_by_user_signal(config, 1, more_rows=15)
+        self.finish(config, 1)
+        self.assert_as_uninterrupted(reference, config)
+
+
+if __name__ == "__main__":
+    tiny_run.main()

@@ -1,0 +1,14 @@
+# End to end: the program itself, started by Python scripts that read its files with h5py, and sessions within one job.
+# TIMEOUT is for a busy machine; on an idle one all of them take about two minutes.
+if(NOT GROKSCOPE_PYTHON)
+  find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin REQUIRED)
+endif()
+
+foreach(name IN ITEMS session repeat resume bad_input commands)
+  add_test(NAME run.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py"
+                                    $<TARGET_FILE:grokscope>)
+  set_tests_properties(run.${name} PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+endforeach()
+
+grokscope_test(run split TORCH RANKS 2 4 TIMEOUT 300 USES gs_run gs_experiments)
+grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
