@@ -20,10 +20,10 @@ fi
 say() { echo "[$((SECONDS / 60)) min $((SECONDS % 60)) s] $*"; }
 
 # Prints the newest line of a log that matches, every 15 seconds until the process ends; returns its exit code.
-# What a script starts in the background does not see Ctrl-C: it is passed on.
+# What a script starts in the background does not see Ctrl-C: it is told with SIGUSR1, which lets a run checkpoint.
 watch() {
   local pid=$1 log=$2 pattern=$3 ticks=0
-  trap 'kill "$pid"; wait "$pid"; exit 130' INT TERM
+  trap 'kill -USR1 "$pid"; wait "$pid"; exit 130' INT TERM
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
     ticks=$((ticks + 1))

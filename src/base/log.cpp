@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/error.hpp"
 
@@ -22,7 +23,9 @@ Log Log::speaking(Verbosity verbosity) {
     case Verbosity::normal: log.logger_->set_level(spdlog::level::info); break;
     case Verbosity::debug: log.logger_->set_level(spdlog::level::debug); break;
   }
-  log.terminal_ = ::isatty(STDOUT_FILENO) != 0;
+  // A launcher gives its ranks a terminal of their own and passes the bytes on, often to a file.
+  const bool launched = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || std::getenv("SLURM_PROCID") != nullptr;
+  log.terminal_ = !launched && ::isatty(STDOUT_FILENO) != 0;
   return log;
 }
 

@@ -165,8 +165,9 @@ void GopMeter::add_covariance(Work& work) {
   const auto timer = work.timers.scope("covariance");
   auto centred = *work.matrix;
   centre(work, centred);
-  mirror_lower(centred);
-  auto values = solve_eigenvalues(centred, choose_solver_for(centred.rows())).values;
+  const auto choice = choose_solver_for(centred.rows());
+  if (choice.solver != Solver::lapack) mirror_lower(centred);
+  auto values = solve_eigenvalues(centred, choice).values;
   for (auto& value : values) value /= static_cast<double>(n);
   add_moment_metrics(record, prefix, moments, values.front());
   add_spectrum_metrics(record, prefix, moments, values, centred.rows(), settings_.metrics);
@@ -191,15 +192,14 @@ void GopMeter::solve_primary(Work& work) {
     work.spectrum.values = {work.moments.trace * static_cast<double>(n)};
     result.solver = "closed form";
   } else {
-    {
-      const auto timer = work.timers.scope("mirror");
-      mirror_lower(matrix);
-    }
-    work.poll();
     if (settings_.spectrum == "full") {
-      const auto timer = work.timers.scope("eigenvalues");
       const auto choice = choose_solver_for(side);
       log_once(fmt::format("full GOP: eigenvalues by {}", choice.reason));
+      if (choice.solver != Solver::lapack) {
+        const auto timer = work.timers.scope("mirror");
+        mirror_lower(matrix);  // LAPACK reads one triangle, the others both
+      }
+      const auto timer = work.timers.scope("eigenvalues");
       work.spectrum = solve_eigenvalues(matrix, choice);
       result.solver = name_of(choice.solver);
     }

@@ -105,6 +105,11 @@ void RunWriter::Books::delete_later_checkpoints(const std::vector<CheckpointEntr
   sync_folder(directory_.checkpoints());
 }
 
+void RunWriter::Books::drop_uncommitted() {
+  pending.discard();
+  delete_uncommitted_files();
+}
+
 void RunWriter::Books::delete_uncommitted_files() const {
   std::set<std::string> committed;
   for (const auto& file : record_.files) committed.insert(file.name);

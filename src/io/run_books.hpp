@@ -25,6 +25,8 @@ class RunWriter::Books {
 
   void append(const Record& record);
   void commit(const Checkpoint& checkpoint);
+  /// Forgets what is pending and deletes its files.
+  void drop_uncommitted();
 
   PendingSegment pending;
   RunFacts facts;

@@ -85,6 +85,7 @@ void RunWriter::commit(const Checkpoint& checkpoint) {
 }
 
 void RunWriter::close() {
+  if (books_) books_->drop_uncommitted();
   books_.reset();
 }
 

@@ -168,6 +168,7 @@ std::vector<double> gather_to(const DistributedMatrix& matrix, int rank) {
   const Layout one_process{{matrix.rows(), std::max<std::int64_t>(1, matrix.rows()), 1},
                            {matrix.cols(), std::max<std::int64_t>(1, matrix.cols()), 1},
                            place, place, rank};
+  if (matrix.comm().size() == 1) return {matrix.local().begin(), matrix.local().end()};
   std::vector<double> whole(is_target ? static_cast<std::size_t>(matrix.rows() * matrix.cols()) : 0);
   redistribute(matrix.comm(), layout_of(matrix), matrix.local(), one_process, whole);
   return whole;

@@ -42,6 +42,28 @@ DenseMatrix diagonal_rows(const DistributedMatrix& matrix, IndexRange cols, Inde
   return block;
 }
 
+/// y_rows += A x_cols and y_cols += A^T x_rows for single vectors, reading A once.
+void add_both(MatrixView<const double> a, const double* x_cols, const double* x_rows, double* y_rows, double* y_cols) {
+  constexpr std::int64_t kLanes = 8;
+  for (std::int64_t j = 0; j < a.cols; ++j) {
+    const double* column = a.data + j * a.ld;
+    const double x = x_cols[j];
+    double lanes[kLanes] = {};
+    std::int64_t i = 0;
+    for (; i + kLanes <= a.rows; i += kLanes) {
+      for (std::int64_t l = 0; l < kLanes; ++l) {
+        y_rows[i + l] += column[i + l] * x;
+        lanes[l] += column[i + l] * x_rows[i + l];
+      }
+    }
+    for (; i < a.rows; ++i) {
+      y_rows[i] += column[i] * x;
+      lanes[0] += column[i] * x_rows[i];
+    }
+    y_cols[j] += ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+  }
+}
+
 /// What this rank's elements contribute when each stands for itself only: one GEMM.
 void add_full(const DistributedMatrix& matrix, std::span<const double> x, std::int64_t k,
               std::vector<double>& y) {
@@ -60,7 +82,7 @@ void add_lower(const DistributedMatrix& matrix, std::span<const double> x, std::
   const auto x_rows = take_rows(x, k, matrix.row_dist(), matrix.grid().row());
   DenseMatrix y_cols(matrix.local_cols(), k);
   DenseMatrix y_rows(matrix.local_rows(), k);
-  // y_rows += A x and y_cols += A^T x for rows i_begin.. of one block column.
+  // y_rows += A x and y_cols += A^T x for rows i_begin.. of one block column. For one vector both in one pass over A.
   const auto add = [&](MatrixView<const double> a, std::int64_t i_begin, IndexRange cols, bool transposed) {
     const MatrixView<const double> in_cols{x_cols.values.data() + cols.begin, cols.size(), k, x_cols.rows};
     const MatrixView<const double> in_rows{x_rows.values.data() + i_begin, a.rows, k, std::max<std::int64_t>(1, x_rows.rows)};
@@ -82,6 +104,11 @@ void add_lower(const DistributedMatrix& matrix, std::span<const double> x, std::
     if (past_diagonal < matrix.local_rows()) {
       const MatrixView<const double> below{matrix.local().data() + past_diagonal + begin * matrix.local_ld(),
                                   matrix.local_rows() - past_diagonal, cols.size(), matrix.local_ld()};
+      if (k == 1) {
+        add_both(below, x_cols.values.data() + begin, x_rows.values.data() + past_diagonal,
+                 y_rows.values.data() + past_diagonal, y_cols.values.data() + begin);
+        continue;
+      }
       add(below, past_diagonal, cols, false);
       add(below, past_diagonal, cols, true);
     }

@@ -184,10 +184,14 @@ void Session::look(const Moment& now, StepPass& pass) {
     if (probe_) probe_->evaluated(now, evaluation);
     seen_ = Seen::evaluated;
   }
-  // The probe may have been told something that makes this moment due now.
-  if (!probe_ || !(track || probe_->due(now))) return;
+  if (!probe_ || !probe_->due(now)) return;
+  if (!track && probe_->uses_training_taps()) {
+    // What was evaluated made this moment due, after a pass without taps: the same pass again, with them.
+    pass = trainer_->backward(Taping::on, stop_);
+    if (pass.stop) stop_here(now);
+  }
   try {
-    probe_->measure({now, evaluation, track ? &pass : nullptr});
+    probe_->measure({now, evaluation, &pass});
   } catch (const StopRequested&) {
     stop_here(now);  // nothing of this measurement is kept: the resumed run makes it whole
   }
@@ -287,6 +291,7 @@ void Session::commit(const Moment& now, Seen seen) {
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
   last_commit_at_s_ = watch_.seconds();
+  write_status(RunState::running, "", 0);
 }
 
 void Session::stop_here(const Moment& now) {
