@@ -17,14 +17,14 @@ struct GopMeter::Work {
   const std::function<void()>& poll;
   GopResult& result;
   Side side = Side::gram;
-  std::unique_ptr<DistributedMatrix> matrix;  ///< G G^T or G^T G, then that of the primary definition
-  RawMoments raw;
-  GopMoments moments;                         ///< of the primary definition
-  std::vector<double> gradient_sum;           ///< sum_i g_i, replicated; dense side only
-  Spectrum spectrum;
-  std::vector<double> leading_vectors;        ///< of the side solved, column-major
+  std::unique_ptr<DistributedMatrix> matrix = {};  ///< G G^T or G^T G, then that of the primary definition
+  RawMoments raw = {};
+  GopMoments moments = {};                         ///< of the primary definition
+  std::vector<double> gradient_sum = {};           ///< sum_i g_i, replicated; dense side only
+  Spectrum spectrum = {};
+  std::vector<double> leading_vectors = {};        ///< of the side solved, column-major
   double eigenpair_residual = kMissing;
-  std::unique_ptr<GramBuilder> builder;
+  std::unique_ptr<GramBuilder> builder = {};
 
   /// A layer whose spectrum is wanted; `values` come from the batch unless a distributed solver gave them at once.
   struct LayerSolve {
@@ -34,8 +34,8 @@ struct GopMeter::Work {
     std::int64_t size;  ///< of the matrix that is solved
     std::optional<std::vector<double>> values;
   };
-  std::vector<LayerSolve> layer_solves;
-  std::unique_ptr<SpectrumBatch> batch;
+  std::vector<LayerSolve> layer_solves = {};
+  std::unique_ptr<SpectrumBatch> batch = {};
 };
 
 }  // namespace grokscope

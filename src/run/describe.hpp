@@ -9,7 +9,7 @@ namespace grokscope {
 
 std::string list_text(Experiments experiments);
 
-/// Claim, citation and a table of every key of one experiment; `markdown` for the READMEs.
+/// Claim, citation and a table of every key of one experiment, as Markdown.
 std::string describe_text(const Experiment& experiment);
 
 }  // namespace grokscope

@@ -76,7 +76,6 @@ class Session {
   StopWatcher stop_rule_;
   History history_;
   Seen seen_ = Seen::nothing;   ///< of the present moment
-  bool stopping_ = false;       ///< stop_when is met: this moment is the last
   bool was_done_ = false;
   std::int64_t last_commit_epoch_ = -1;
   double last_commit_at_s_ = 0;

@@ -243,13 +243,18 @@ TEST_F(GopTest, PrimaryCovariance) {
 TEST_F(GopTest, PrimaryMeanHasTheWholeSpectrumInOneNumber) {
   for (const auto& m : small_models()) {
     const auto mean = explicit_g(m).mean(0, true);
-    auto s = settings();
-    s.definitions = {"mean"};
-    const auto result = measure(m, s);
-    ASSERT_EQ(result.eigenvalues.size(), 1u);
-    EXPECT_NEAR(result.eigenvalues.front(), mean.square().sum().item<double>(),
-                1e-10 * result.eigenvalues.front());
-    expect_metrics(result.record, "", reference_metrics(mean, norm_of(mean), kOptions), m.name);
+    for (const char* path : {"gram", "dense"}) {
+      auto s = settings(path);
+      s.definitions = {"mean"};
+      const auto result = measure(m, s);
+      ASSERT_EQ(result.eigenvalues.size(), 1u);
+      EXPECT_NEAR(result.eigenvalues.front(), mean.square().sum().item<double>(), 1e-10 * result.eigenvalues.front());
+      expect_metrics(result.record, "", reference_metrics(mean, norm_of(mean), kOptions), m.name);
+      EXPECT_NEAR(result.record.value_of("gop_mean_gradient_alignment"), 1, 1e-10) << m.name;
+      EXPECT_LT(result.record.value_of("checks/mean_gradient_residual"), 1e-10) << m.name << " " << path;
+      // No eigensolver ran: a zero here would claim that its answer had been checked.
+      EXPECT_TRUE(std::isnan(result.record.value_of("checks/trace_residual"))) << m.name;
+    }
   }
 }
 
@@ -350,6 +355,7 @@ TEST_F(GopTest, TopOfTheSpectrumOnly) {
       for (std::size_t j = result.eigenvalues.size(); j < stored.size(); ++j)
         EXPECT_TRUE(std::isnan(stored[j]));
       EXPECT_TRUE(std::isnan(result.record.value_of("gop_rank")));
+      EXPECT_TRUE(std::isnan(result.record.value_of("checks/norm_residual")));
       const auto full = measure(m, settings(path));
       EXPECT_DOUBLE_EQ(result.record.value_of("gop_trace"), full.record.value_of("gop_trace"));
     }
