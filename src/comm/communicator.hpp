@@ -100,6 +100,23 @@ class Communicator {
     return all;
   }
 
+  /// Returns the values of all ranks, concatenated in rank order, on the root, an empty vector elsewhere; every rank knows
+  /// how many each of them gives. Collective.
+  template <class T>
+  std::vector<T> gather(std::span<const T> mine, std::span<const std::int64_t> all_counts, int root = 0) const {
+    std::vector<int> counts, offsets;
+    std::int64_t total = 0;
+    for (const auto count : all_counts) {
+      counts.push_back(mpi_count(count));
+      offsets.push_back(mpi_count(total));
+      total += count;
+    }
+    std::vector<T> all(rank_ == root ? static_cast<std::size_t>(total) : 0);
+    check_mpi(MPI_Gatherv(mine.data(), mpi_count(static_cast<std::int64_t>(mine.size())), mpi_type<T>(), all.data(),
+                          counts.data(), offsets.data(), mpi_type<T>(), root, comm_), "MPI_Gatherv");
+    return all;
+  }
+
   /// Sends send[r] to rank r, returns what each rank sent to this one. Collective.
   template <class T>
   std::vector<std::vector<T>> exchange(const std::vector<std::vector<T>>& send) const;

@@ -62,8 +62,8 @@ SideChoice GopMeter::choose_side_for(const GradientMatrix& g, IndexRange paramet
   return choose_side({g.rows(), parameters.size(), macs, comm_.size(), settings_.path, settings_.memory_per_rank_gb});
 }
 
-SolverChoice GopMeter::choose_solver_for(std::int64_t n) const {
-  return choose_solver({n, comm_.size(), settings_.solver, false});
+SolverChoice GopMeter::choose_solver_for(std::int64_t n, std::int64_t matrices) const {
+  return choose_solver({n, comm_.size(), settings_.solver, false, matrices});
 }
 
 GopResult GopMeter::measure(const GradientMatrix& g, const GopRequest& request, const Subspace* previous,
@@ -164,7 +164,7 @@ void GopMeter::add_covariance(Work& work) {
   auto centred = *work.matrix;
   centre(work, centred);
   const auto choice = choose_solver_for(centred.rows());
-  if (choice.solver != Solver::lapack) mirror_lower(centred);
+  if (needs_both_triangles(choice.solver)) mirror_lower(centred);
   auto values = solve_eigenvalues(centred, choice).values;
   for (auto& value : values) value /= static_cast<double>(n);
   add_moment_metrics(record, prefix, moments, values.front());
@@ -193,9 +193,9 @@ void GopMeter::solve_primary(Work& work) {
     if (settings_.spectrum == "full") {
       const auto choice = choose_solver_for(side);
       log_once(fmt::format("full GOP: eigenvalues by {}", choice.reason));
-      if (choice.solver != Solver::lapack) {
+      if (needs_both_triangles(choice.solver)) {
         const auto timer = work.timers.scope("mirror");
-        mirror_lower(matrix);  // LAPACK reads one triangle, the others both
+        mirror_lower(matrix);
       }
       const auto timer = work.timers.scope("eigenvalues");
       work.spectrum = solve_eigenvalues(matrix, choice);

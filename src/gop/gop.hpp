@@ -22,7 +22,7 @@ struct GopSettings {
   std::vector<std::string> definitions{"second_moment"};  ///< the first is primary
   MetricOptions metrics;
   std::string path = "auto";      ///< auto | gram | dense
-  std::string solver = "auto";    ///< auto | lapack | scalapack | elpa1 | elpa2
+  std::string solver = "auto";    ///< auto | lapack | two_stage | scalapack | elpa1 | elpa2
   std::string spectrum = "full";  ///< full | top_k
   bool layers = true;             ///< norms of every layer at every tracked epoch
   double memory_per_rank_gb = 8;
@@ -95,7 +95,7 @@ class GopMeter {
   void add_directions(Work& work, const at::Tensor& gradient_sum, double square);
   void add_checks(Work& work);
   SideChoice choose_side_for(const GradientMatrix& g, IndexRange parameters) const;
-  SolverChoice choose_solver_for(std::int64_t n) const;
+  SolverChoice choose_solver_for(std::int64_t n, std::int64_t matrices = 1) const;
   void log_once(const std::string& text);
 
   const Communicator& comm_;

@@ -42,7 +42,7 @@ void GopMeter::start_layer_spectrum(Work& work, const Layer& layer, const GopMom
   // The full matrix's side may be the larger one for a small layer.
   const auto side = choose_side_for(work.g, layer.range).side;
   const auto size = side == Side::gram ? work.g.rows() : layer.range.size();
-  const auto choice = choose_solver_for(size);
+  const auto choice = choose_solver_for(size, static_cast<std::int64_t>(layers_.size()));
   Work::LayerSolve solve{&layer, moments, side, size, std::nullopt};
   const auto submit = [&](const DistributedMatrix& own) {
     if (choice.solver == Solver::lapack) return work.batch->add(own);

@@ -17,6 +17,10 @@ std::vector<double> values_by_lapack(DenseMatrix& a);
 /// Overwrites `a` with the eigenvectors. Local.
 std::vector<double> pairs_by_lapack(DenseMatrix& a);
 
+/// Our own: a distributed reduction to a band (reads the lower triangle), whose eigenvalues rank 0 computes; elsewhere
+/// the result is empty. `members` holds exactly the members of the grid of `a`. Collective over it.
+std::vector<double> values_by_two_stage(DistributedMatrix& a, const Communicator& members);
+
 /// Collective over the members of the grid of `a`; non-members must not call.
 std::vector<double> values_by_scalapack(DistributedMatrix& a);
 

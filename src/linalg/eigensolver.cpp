@@ -36,7 +36,7 @@ template <class Failure>
 void check_solvable(const DistributedMatrix& matrix, const SolverChoice& choice) {
   require(matrix.rows() == matrix.cols(), "only a square matrix has eigenvalues");
   require(choice.shape.size() <= matrix.comm().size(), "the solver's grid is larger than the communicator");
-  if (choice.solver == Solver::lapack) return;
+  if (!needs_both_triangles(choice.solver)) return;
   require(matrix.triangles() == Triangles::full,
           "a distributed eigensolver was handed a matrix with its lower triangle only; call mirror_lower() "
           "first");
@@ -86,7 +86,9 @@ RawPairs solve_on_root(const DistributedMatrix& matrix, double factor, Want want
 
 void run_backend(const SolverChoice& choice, const Communicator& members, DistributedMatrix& a,
                  DistributedMatrix* z, RawPairs& raw) {
-  if (choice.solver == Solver::scalapack) {
+  if (choice.solver == Solver::two_stage) {
+    raw.values = values_by_two_stage(a, members);
+  } else if (choice.solver == Solver::scalapack) {
     raw.values = z == nullptr ? values_by_scalapack(a) : pairs_by_scalapack(a, *z);
   } else {
     raw.values = z == nullptr ? values_by_elpa(a, members, choice.solver)

@@ -19,6 +19,11 @@ void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n
              const double* vl, const double* vu, const int* il, const int* iu, const double* abstol, int* m,
              double* w, double* z, const int* ldz, int* isuppz, double* work, const int* lwork, int* iwork,
              const int* liwork, int* info);
+void dgeqrt3_(const int* m, const int* n, double* a, const int* lda, double* t, const int* ldt, int* info);
+void dsytrd_sb2st_(const char* stage1, const char* vect, const char* uplo, const int* n, const int* kd, double* ab,
+                   const int* ldab, double* d, double* e, double* hous, const int* lhous, double* work, const int* lwork,
+                   int* info);
+void dsterf_(const int* n, double* d, double* e, int* info);
 }
 
 namespace grokscope {

@@ -13,28 +13,29 @@
 namespace grokscope {
 namespace {
 
-// Seconds for one solve, with the move to the solver's grid (tests/bench/linalg_solvers.cpp): one thread a
-// rank, nb = 64, 2 AMD EPYC cores (AVX-512) shared with other work, the best of 2 to 4 runs, on 1 rank / on 2
-// ranks. LAPACK always works on rank 0 alone.
+// Seconds for one solve, with the move to the solver's grid (tests/bench/linalg_solvers.cpp): one thread a rank, nb = 64,
+// 2 AMD EPYC cores (AVX-512), the best of 2 to 4 runs, on 1 rank / on 2 ranks. LAPACK always works on rank 0 alone.
 //
-//            eigenvalues alone                                      with all vectors, 2 ranks
-//      n     lapack   scalapack     elpa1        elpa2              lapack   scalapack   elpa1   elpa2
-//    250       .005   .004 / .006   .006 / .005  .008 / .007
-//    500       .017   .018 / .019   .023 / .019  .032 / .024          .034        .032    .038    .065
-//   1000       .087   .096 / .080   .131 / .088  .157 / .103          .204        .219    .198    .414
-//   2000       .475   .669 / .436   .906 / .601  .817 / .594          1.58        1.29    1.20    2.61
-//   4000       3.56   8.54 / 4.54   10.4 / 5.86  5.07 / 3.36
+//            eigenvalues alone                                                      with all vectors, 2 ranks
+//      n     lapack   two_stage     scalapack     elpa1        elpa2              lapack   scalapack   elpa1   elpa2
+//    250       .003   .004 / .004   .004 / .004   .005 / .004  .007 / .005
+//    500       .015   .016 / .015   .017 / .016   .022 / .016  .034 / .022          .034        .032    .038    .065
+//   1000       .075   .080 / .066   .090 / .079   .121 / .083  .153 / .100          .204        .219    .198    .414
+//   2000       .453   .466 / .346   .640 / .449   .803 / .529  .823 / .530          1.58        1.29    1.20    2.61
+//   4000       3.18   2.86 / 1.95   7.89 / 5.29   9.51 / 6.20  4.97 / 3.29
 //
-// So two ranks of ELPA equal LAPACK on one at best, and the two stages lose with vectors (Debian's ELPA has
-// generic kernels only). That four ranks win from about n = 1500 on is an extrapolation: two cores were at
-// hand.
-constexpr int kDistributedFromRanks = 4;
+// The last .6 s of two_stage at 4000 are the band matrix, which one rank solves: ELPA's two stages, all distributed, must
+// win on many ranks. That this happens beyond 16 is an extrapolation: two cores were at hand.
+constexpr std::int64_t kTwoStageFromSize = 1000;
+constexpr std::int64_t kTwoStageFromSizeAlone = 3000;
+constexpr int kTwoStageUpToRanks = 16;
+constexpr std::int64_t kBatchUpToSize = 8000;  // 512 MB a rank
 constexpr int kDistributedVectorsFromRanks = 2;
-constexpr std::int64_t kDistributedFromSize = 1500;
+constexpr std::int64_t kDistributedVectorsFromSize = 1500;
 // Blocks narrower than this cost more than the ranks that they occupy bring.
 constexpr std::int64_t kSmallestBlock = 16;
 
-constexpr std::array kSolvers{Solver::lapack, Solver::scalapack, Solver::elpa1, Solver::elpa2};
+constexpr std::array kSolvers{Solver::lapack, Solver::two_stage, Solver::scalapack, Solver::elpa1, Solver::elpa2};
 
 std::optional<Solver> parse_solver(const std::string& wanted) {
   if (wanted == "auto") return std::nullopt;
@@ -57,9 +58,14 @@ GridShape fitting_shape(std::int64_t n, int ranks) {
 }
 
 Solver fastest(const SolverRequest& request) {
-  const int from_ranks = request.vectors ? kDistributedVectorsFromRanks : kDistributedFromRanks;
-  if (request.ranks < from_ranks || request.n < kDistributedFromSize) return Solver::lapack;
-  return request.vectors ? Solver::elpa1 : Solver::elpa2;
+  if (request.vectors) {
+    const bool distribute = request.ranks >= kDistributedVectorsFromRanks && request.n >= kDistributedVectorsFromSize;
+    return distribute ? Solver::elpa1 : Solver::lapack;
+  }
+  if (request.n < (request.ranks == 1 ? kTwoStageFromSizeAlone : kTwoStageFromSize)) return Solver::lapack;
+  // A whole matrix for every rank keeps all of them busy to the end.
+  if (request.ranks > 1 && request.matrices >= request.ranks && request.n <= kBatchUpToSize) return Solver::lapack;
+  return request.ranks <= kTwoStageUpToRanks ? Solver::two_stage : Solver::elpa2;
 }
 
 std::string reason_for(const SolverChoice& choice, const SolverRequest& request) {
@@ -69,17 +75,23 @@ std::string reason_for(const SolverChoice& choice, const SolverRequest& request)
           : fmt::format("on {} x {} of {} ranks", choice.shape.rows, choice.shape.cols, request.ranks);
   const auto why = request.wanted != "auto" ? "as configured"
                    : choice.solver == Solver::lapack
-                       ? "the matrix is too small, or the ranks too few, to gain from distributing it"
-                       : "the matrix is large enough to gain from distributing it";
+                       ? request.matrices > 1 ? "a matrix for each rank, or too small to distribute"
+                                              : "the matrix is too small, or the ranks too few, to gain from distributing it"
+                   : choice.solver == Solver::two_stage ? "fastest at this size for so few ranks"
+                                                        : "the matrix is large enough to gain from distributing it";
   return fmt::format("{} {} (n = {}: {})", name_of(choice.solver), where, request.n, why);
 }
 
 }  // namespace
 
+bool needs_both_triangles(Solver solver) { return solver != Solver::lapack && solver != Solver::two_stage; }
+
 std::string name_of(Solver solver) {
   switch (solver) {
     case Solver::lapack:
       return "lapack";
+    case Solver::two_stage:
+      return "two_stage";
     case Solver::scalapack:
       return "scalapack";
     case Solver::elpa1:
@@ -95,6 +107,9 @@ SolverChoice choose_solver(const SolverRequest& request) {
   const auto named = parse_solver(request.wanted);
   SolverChoice choice;
   choice.solver = named.value_or(fastest(request));
+  if (choice.solver == Solver::two_stage && request.vectors) {
+    throw UserError("the eigensolver two_stage has no vectors (its two transformations are not kept), use auto or elpa1");
+  }
   if (choice.solver != Solver::lapack) choice.shape = fitting_shape(request.n, request.ranks);
   choice.nb = default_block_size(request.n, choice.shape);
   choice.reason = reason_for(choice, request);

@@ -10,9 +10,12 @@
 
 namespace grokscope {
 
-enum class Solver { lapack, scalapack, elpa1, elpa2 };
+enum class Solver { lapack, two_stage, scalapack, elpa1, elpa2 };
 
-/// "lapack", "scalapack", "elpa1" or "elpa2", as `gop_tracking.solver` spells them.
+/// True when the solver reads both triangles (or might): mirror_lower() comes first.
+bool needs_both_triangles(Solver solver);
+
+/// "lapack", "two_stage", "scalapack", "elpa1" or "elpa2", as `gop_tracking.solver` spells them.
 std::string name_of(Solver solver);
 
 struct SolverRequest {
@@ -20,6 +23,7 @@ struct SolverRequest {
   int ranks = 1;
   std::string wanted = "auto";  ///< `gop_tracking.solver`
   bool vectors = false;         ///< the full solve with vectors (eigenvalues alone are much cheaper)
+  std::int64_t matrices = 1;    ///< how many of this size are to be solved, independently of each other
 };
 
 struct SolverChoice {

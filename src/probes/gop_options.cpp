@@ -39,7 +39,7 @@ void GopTrackingOptions::declare(Schema& s) {
   s.add("covariance_spectra", covariance_spectra, "spectrum of the covariance at every k-th tracked moment, 0: never")
       .at_least(0);
   s.add("path", path, "side that is diagonalised: examples (gram) or parameters (dense)").one_of({"auto", "gram", "dense"});
-  s.add("solver", solver, "eigensolver").one_of({"auto", "lapack", "scalapack", "elpa1", "elpa2"});
+  s.add("solver", solver, "eigensolver").one_of({"auto", "lapack", "two_stage", "scalapack", "elpa1", "elpa2"});
   s.add("spectrum", spectrum, "all eigenvalues or the top k").one_of({"full", "top_k"});
 }
 

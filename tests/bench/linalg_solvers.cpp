@@ -53,7 +53,7 @@ double time_solve(const DistributedMatrix& matrix, const SolverRequest& request)
 void run(const Communicator& comm, std::int64_t n, bool vectors) {
   ProcessGrid grid(comm, filling_shape(comm.size()));
   const auto matrix = random_matrix(n, grid);
-  for (const char* name : {"lapack", "scalapack", "elpa1", "elpa2"}) {
+  for (const char* name : {"lapack", "two_stage", "scalapack", "elpa1", "elpa2"}) {
     const double best_s =
         time_solve(matrix, {.n = n, .ranks = comm.size(), .wanted = name, .vectors = vectors});
     if (comm.is_root()) {

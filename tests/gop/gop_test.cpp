@@ -328,7 +328,7 @@ TEST_F(GopTest, GramAndDensePathsAgree) {
 TEST_F(GopTest, EverySolverByName) {
   for (const auto& m : {small_transformer(40), small_linear(50, 12, 3)}) {
     const auto reference = reference_eigenvalues(explicit_g(m));
-    for (const char* solver : {"lapack", "scalapack", "elpa1", "elpa2"}) {
+    for (const char* solver : {"lapack", "two_stage", "scalapack", "elpa1", "elpa2"}) {
       auto s = settings();
       s.solver = solver;
       const auto result = measure(m, s, kLayerSpectra);

@@ -15,7 +15,7 @@ TEST(RankCounts, OneSolveWithEachSolver) {
   const auto known = test::with_spectrum(test::harmonic(100));
   auto matrix = test::deal(known, default_block_size(known.n, grid.shape()), grid, Triangles::lower);
   mirror_lower(matrix);
-  for (const char* name : {"lapack", "scalapack", "elpa1", "elpa2"}) {
+  for (const char* name : {"lapack", "two_stage", "scalapack", "elpa1", "elpa2"}) {
     const auto spectrum =
         solve_eigenvalues(matrix, choose_solver({.n = known.n, .ranks = comm.size(), .wanted = name}));
     for (std::size_t i = 0; i < known.values.size(); ++i)

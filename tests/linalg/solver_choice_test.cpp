@@ -10,7 +10,7 @@ namespace grokscope {
 namespace {
 
 TEST(SolverChoice, TakesTheNamedSolver) {
-  for (const char* name : {"lapack", "scalapack", "elpa1", "elpa2"}) {
+  for (const char* name : {"lapack", "two_stage", "scalapack", "elpa1", "elpa2"}) {
     const auto choice = choose_solver({.n = 3000, .ranks = 6, .wanted = name});
     EXPECT_EQ(name_of(choice.solver), name);
     EXPECT_NE(choice.reason.find(name), std::string::npos);
@@ -23,12 +23,12 @@ TEST(SolverChoice, RefusesUnknownNamesWithTheNearestOne) {
     FAIL() << "no error";
   } catch (const UserError& error) {
     EXPECT_NE(std::string(error.what()).find("elpa3"), std::string::npos);
-    EXPECT_NE(std::string(error.what()).find("auto, lapack, scalapack, elpa1, elpa2"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("auto, lapack, two_stage, scalapack, elpa1, elpa2"), std::string::npos);
   }
 }
 
 TEST(SolverChoice, NeverLeavesAProcessWithoutElements) {
-  for (const char* name : {"auto", "lapack", "scalapack", "elpa1", "elpa2"}) {
+  for (const char* name : {"auto", "lapack", "two_stage", "scalapack", "elpa1", "elpa2"}) {
     for (int ranks = 1; ranks <= 31; ++ranks) {
       for (std::int64_t n = 1; n < 5000; n += n < 300 ? 1 : 331) {
         const auto choice = choose_solver({.n = n, .ranks = ranks, .wanted = name});
@@ -47,18 +47,28 @@ TEST(SolverChoice, LapackRunsOnOneRank) {
   EXPECT_EQ(choice.shape, (GridShape{1, 1}));
 }
 
+TEST(SolverChoice, TwoStageHasNoVectors) {
+  EXPECT_THROW(choose_solver({.n = 4000, .ranks = 2, .wanted = "two_stage", .vectors = true}), UserError);
+}
+
 TEST(SolverChoice, AutoFollowsTheMeasuredTable) {
-  // One rank: LAPACK at any size. Small matrices: LAPACK at any rank count.
-  for (const std::int64_t n : {1, 250, 4000, 30000})
-    EXPECT_EQ(choose_solver({.n = n, .ranks = 1}).solver, Solver::lapack);
+  for (const std::int64_t n : {1, 250, 2000}) EXPECT_EQ(choose_solver({.n = n, .ranks = 1}).solver, Solver::lapack);
+  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 1}).solver, Solver::two_stage);
   for (const int ranks : {2, 8, 31})
     EXPECT_EQ(choose_solver({.n = 500, .ranks = ranks}).solver, Solver::lapack);
-  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 2}).solver, Solver::lapack);
-  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 8}).solver, Solver::elpa2);
+  EXPECT_EQ(choose_solver({.n = 1000, .ranks = 2}).solver, Solver::two_stage);
+  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 8}).solver, Solver::two_stage);
   EXPECT_EQ(choose_solver({.n = 4000, .ranks = 8}).shape, (GridShape{2, 4}));
+  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 31}).solver, Solver::elpa2);
   // With vectors ELPA's first stage alone wins, and from two ranks on.
   EXPECT_EQ(choose_solver({.n = 4000, .ranks = 2, .vectors = true}).solver, Solver::elpa1);
   EXPECT_EQ(choose_solver({.n = 500, .ranks = 2, .vectors = true}).solver, Solver::lapack);
+}
+
+TEST(SolverChoice, ManyMatricesAreSolvedOneOnEachRank) {
+  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 4, .matrices = 7}).solver, Solver::lapack);
+  EXPECT_EQ(choose_solver({.n = 4000, .ranks = 8, .matrices = 7}).solver, Solver::two_stage);
+  EXPECT_EQ(choose_solver({.n = 20000, .ranks = 4, .matrices = 7}).solver, Solver::two_stage);
 }
 
 TEST(SolverChoice, AnEmptyMatrixIsLapacks) {
