@@ -98,15 +98,14 @@ void GopMeter::fill_gram_by_layer(Work& work) {
   work.builder = std::make_unique<GramBuilder>(work.g, work.g, target_of(gram));
   if (!settings_.layers || layers_.size() == 1) {
     work.builder->add({0, work.g.cols()}, Part::lower, target_of(gram), work.poll);
-    if (settings_.layers && !layer_is_whole()) add_layer(work, layers_.front(), gram);
+    if (settings_.layers && !layer_is_whole()) add_layer(work, layers_.front(), gram, gram_moments(gram));
   } else {
     DistributedMatrix layer_gram(n, n, nb, grid_);
     layer_gram.set_triangles(Triangles::lower);
     for (const auto& layer : layers_) {
-      std::fill(layer_gram.local().begin(), layer_gram.local().end(), 0.0);
+      clear(layer_gram);
       work.builder->add(layer.range, Part::lower, target_of(layer_gram), work.poll);
-      add_scaled(gram, 1, layer_gram);
-      add_layer(work, layer, layer_gram);
+      add_layer(work, layer, layer_gram, gram_moments(layer_gram, &gram));
     }
   }
   work.raw = gram_moments(gram);
@@ -124,13 +123,15 @@ void GopMeter::fill_dense(Work& work) {
   if (!settings_.layers || layer_is_whole()) return;
   for (const auto& layer : layers_) {
     if (layers_.size() == 1) {
-      add_layer(work, layer, *work.matrix);
+      add_layer(work, layer, *work.matrix, work.raw);
       continue;
     }
     DistributedMatrix block(layer.range.size(), layer.range.size(), default_block_size(layer.range.size(), grid_.shape()), grid_);
     block.set_triangles(Triangles::lower);
     add_panel(g, layer.range, Part::lower, target_of(block), work.poll);
-    add_layer(work, layer, block);
+    add_layer(work, layer, block, dense_moments(block, std::span<const double>(work.gradient_sum)
+                                                          .subspan(static_cast<std::size_t>(layer.range.begin),
+                                                                   static_cast<std::size_t>(layer.range.size()))));
   }
 }
 

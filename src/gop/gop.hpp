@@ -18,6 +18,8 @@
 
 namespace grokscope {
 
+struct RawMoments;
+
 struct GopSettings {
   std::vector<std::string> definitions{"second_moment"};  ///< the first is primary
   MetricOptions metrics;
@@ -80,7 +82,7 @@ class GopMeter {
   struct Work;
   void fill_gram_by_layer(Work& work);
   void fill_dense(Work& work);
-  void add_layer(Work& work, const Layer& layer, const DistributedMatrix& matrix);
+  void add_layer(Work& work, const Layer& layer, const DistributedMatrix& matrix, const RawMoments& raw);
   void start_layer_spectrum(Work& work, const Layer& layer, const GopMoments& moments, const DistributedMatrix& matrix);
   void finish_layer_spectra(Work& work);
   /// True when the one layer is the whole model and the primary GOP is its GOP: nothing is computed twice.

@@ -19,16 +19,8 @@ double largest_eigenvalue(const DistributedMatrix& matrix, std::uint64_t seed) {
 
 }  // namespace
 
-void GopMeter::add_layer(Work& work, const Layer& layer, const DistributedMatrix& matrix) {
+void GopMeter::add_layer(Work& work, const Layer& layer, const DistributedMatrix& matrix, const RawMoments& raw) {
   const auto n = work.g.rows();
-  RawMoments raw;
-  if (work.side == Side::gram) {
-    raw = gram_moments(matrix);
-  } else {
-    raw = dense_moments(matrix, std::span<const double>(work.gradient_sum)
-                                    .subspan(static_cast<std::size_t>(layer.range.begin),
-                                             static_cast<std::size_t>(layer.range.size())));
-  }
   const auto moments = second_moment(raw, n, layer.range.size());
   if (work.request.layer_spectra) return start_layer_spectrum(work, layer, moments, matrix);
   const auto timer = work.timers.scope("layer_norms");

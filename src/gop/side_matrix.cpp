@@ -31,12 +31,11 @@ BlockCyclicTarget target_of(DistributedMatrix& matrix) {
   return {matrix.row_dist(), matrix.col_dist(), matrix.local(), matrix.local_ld()};
 }
 
-RawMoments gram_moments(const DistributedMatrix& gram) {
-  RawMoments raw{trace(gram), frobenius_norm(gram), 0, 0};
-  const auto sums = row_sums(gram);
-  for (const double sum : sums) raw.ones_form += sum;
-  raw.row_sum_norm = norm_of(sums);
-  return raw;
+RawMoments gram_moments(const DistributedMatrix& gram, DistributedMatrix* total) {
+  const auto sums = symmetric_sums(gram, total);
+  double ones_form = 0;
+  for (const double sum : sums.row_sums) ones_form += sum;
+  return {sums.trace, sums.frobenius_norm, ones_form, norm_of(sums.row_sums)};
 }
 
 RawMoments dense_moments(const DistributedMatrix& dense, std::span<const double> gradient_sum) {

@@ -23,8 +23,8 @@ struct RawMoments {
   double row_sum_norm = 0; ///< |G G^T 1|; only what the covariance's moments need
 };
 
-/// Moments of a filled Gram matrix (lower or full). Collective.
-RawMoments gram_moments(const DistributedMatrix& gram);
+/// Moments of a filled Gram matrix (lower or full), which is added to `total` on the way where that is given. Collective.
+RawMoments gram_moments(const DistributedMatrix& gram, DistributedMatrix* total = nullptr);
 
 /// Moments of a filled P x P matrix, given the summed gradient over its parameters (replicated). Collective.
 RawMoments dense_moments(const DistributedMatrix& dense, std::span<const double> gradient_sum);

@@ -44,10 +44,11 @@ void GramBuilder::add(IndexRange parameters, Part part, const BlockCyclicTarget&
       const IndexRange rows{std::min(step * kTile, row_taps_.n), std::min((step + 1) * kTile, row_taps_.n)};
       if (rows.size() == 0) continue;
       const auto last_row = target.row_dist.global_index(rows.end - 1, target.grid_row(rank_));
-      for (std::int64_t begin = 0; begin < col_taps_.n; begin += kTile) {
-        const IndexRange cols{begin, std::min(begin + kTile, col_taps_.n)};
-        const auto first_col = target.col_dist.global_index(begin, target.grid_col(rank_));
-        if (part == Part::lower && first_col > last_row) break;
+      // Nothing right of the diagonal of the last row is wanted.
+      const auto col_end = part == Part::whole ? col_taps_.n
+                                               : target.col_dist.local_lower_bound(last_row + 1, target.grid_col(rank_));
+      for (std::int64_t begin = 0; begin < col_end; begin += kTile) {
+        const IndexRange cols{begin, std::min(begin + kTile, col_end)};
         double* corner = target.local.data() + rows.begin + begin * target.ld;
         auto tile = at::from_blob(corner, {rows.size(), cols.size()}, {1, target.ld}, at::kDouble);
         const auto device = rows_tap.uses.front().out.values.defined() ? rows_tap.uses.front().out.values.device()

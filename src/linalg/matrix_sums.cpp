@@ -72,6 +72,56 @@ bool has_nan(const DistributedMatrix& matrix) {
   return found;
 }
 
+double square_sum(const DistributedMatrix& matrix, double s) {
+  CompensatedSum sum;
+  for_each_stored_column(matrix, [&](std::span<const double> column) { sum.add(scaled_square_sum(column, s)); });
+  double squares = sum.value();
+  if (matrix.triangles() == Triangles::lower) {
+    CompensatedSum diagonal;
+    for_each_diagonal(matrix, [&](double x) { diagonal.add((s * x) * (s * x)); });
+    squares = 2 * squares - diagonal.value();
+  }
+  return sum_over_ranks(matrix, squares);
+}
+
+/// The norm whose plain sum of squares left the range of doubles.
+double scaled_frobenius_norm(const DistributedMatrix& matrix) {
+  const double largest = max_abs(matrix);
+  if (largest == 0 || !std::isfinite(largest)) return largest;
+  const double s = std::ldexp(1.0, std::clamp(-std::ilogb(largest), -1000, 1000));  // exact, and nothing overflows
+  return std::sqrt(square_sum(matrix, s)) / s;
+}
+
+/// Sums of squares in this range lost nothing that counts to underflow or overflow.
+bool is_safe(double squares) { return squares > 1e-250 && squares < 1e300; }
+
+struct ColumnSums {
+  double sum = 0;
+  double squares = 0;
+};
+
+/// Sums n elements of one column, adds them to the sums of their rows and, where wanted, to another matrix.
+template <bool kAddToTotal>
+ColumnSums add_column(const double* __restrict x, std::int64_t n, double* __restrict row_sums, double* __restrict total) {
+  constexpr std::int64_t kLanes = 8;
+  double sums[kLanes] = {}, squares[kLanes] = {};
+  const auto visit = [&](std::int64_t i, std::int64_t lane) {
+    sums[lane] += x[i];
+    squares[lane] += x[i] * x[i];
+    row_sums[i] += x[i];
+    if constexpr (kAddToTotal) total[i] += x[i];
+  };
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::int64_t l = 0; l < kLanes; ++l) visit(i + l, l);
+  }
+  for (; i < n; ++i) visit(i, 0);
+  const auto add_up = [](const double (&v)[kLanes]) {
+    return ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+  };
+  return {add_up(sums), add_up(squares)};
+}
+
 }  // namespace
 
 double trace(const DistributedMatrix& matrix) {
@@ -81,18 +131,8 @@ double trace(const DistributedMatrix& matrix) {
 }
 
 double frobenius_norm(const DistributedMatrix& matrix) {
-  const double largest = max_abs(matrix);
-  if (largest == 0 || !std::isfinite(largest)) return largest;
-  const double s = std::ldexp(1.0, std::clamp(-std::ilogb(largest), -1000, 1000));  // exact, and nothing overflows
-  CompensatedSum sum;
-  for_each_stored_column(matrix, [&](std::span<const double> column) { sum.add(scaled_square_sum(column, s)); });
-  double squares = sum.value();
-  if (matrix.triangles() == Triangles::lower) {
-    CompensatedSum diagonal;
-    for_each_diagonal(matrix, [&](double x) { diagonal.add((s * x) * (s * x)); });
-    squares = 2 * squares - diagonal.value();
-  }
-  return std::sqrt(sum_over_ranks(matrix, squares)) / s;
+  const double squares = square_sum(matrix, 1);
+  return is_safe(squares) ? std::sqrt(squares) : scaled_frobenius_norm(matrix);
 }
 
 double max_abs(const DistributedMatrix& matrix) {
@@ -145,6 +185,55 @@ double quadratic_form_ones(const DistributedMatrix& matrix) {
   CompensatedSum sum;
   for (const double row_sum : row_sums(matrix)) sum.add(row_sum);
   return sum.value();
+}
+
+SymmetricSums symmetric_sums(const DistributedMatrix& matrix, DistributedMatrix* total) {
+  require(total == nullptr || (total->same_layout(matrix) && total->triangles() == matrix.triangles()),
+          "only matrices of one layout can be added");
+  if (matrix.triangles() == Triangles::full) {
+    if (total != nullptr) add_scaled(*total, 1, matrix);
+    return {trace(matrix), frobenius_norm(matrix), row_sums(matrix)};
+  }
+  CompensatedSum trace, squares;
+  std::vector<double> of_rows(static_cast<std::size_t>(matrix.local_rows()));
+  SymmetricSums sums{0, 0, std::vector<double>(static_cast<std::size_t>(matrix.rows()))};
+  for (std::int64_t j_loc = 0; j_loc < matrix.local_cols(); ++j_loc) {
+    auto first = matrix.first_stored_row(j_loc);
+    const auto j_glob = matrix.global_col(j_loc);
+    auto& of_column = sums.row_sums[static_cast<std::size_t>(j_glob)];
+    if (first < matrix.local_rows() && matrix.global_row(first) == j_glob) {
+      const double x = matrix.local_at(first, j_loc);
+      trace.add(x);
+      squares.add(x * x);
+      of_column += x;
+      if (total != nullptr) total->local_at(first, j_loc) += x;
+      ++first;
+    }
+    if (first >= matrix.local_rows()) continue;
+    const auto begin = first + j_loc * matrix.local_ld(), count = matrix.local_rows() - first;
+    const double* x = matrix.local().data() + begin;
+    const auto below = total == nullptr
+                           ? add_column<false>(x, count, of_rows.data() + first, nullptr)
+                           : add_column<true>(x, count, of_rows.data() + first, total->local().data() + begin);
+    of_column += below.sum;
+    squares.add(2 * below.squares);
+  }
+  for (std::int64_t i = 0; i < matrix.local_rows(); ++i) {
+    sums.row_sums[static_cast<std::size_t>(matrix.global_row(i))] += of_rows[static_cast<std::size_t>(i)];
+  }
+  matrix.comm().sum_slices_in_rank_order<double>(sums.row_sums);
+  sums.trace = sum_over_ranks(matrix, trace.value());
+  const double all_squares = sum_over_ranks(matrix, squares.value());
+  sums.frobenius_norm = is_safe(all_squares) ? std::sqrt(all_squares) : frobenius_norm(matrix);
+  return sums;
+}
+
+void clear(DistributedMatrix& matrix) {
+  for (std::int64_t j = 0; j < matrix.local_cols(); ++j) {
+    const auto column = matrix.local().subspan(static_cast<std::size_t>(j * matrix.local_ld()),
+                                               static_cast<std::size_t>(matrix.local_rows()));
+    std::fill(column.begin() + std::min(matrix.first_stored_row(j), matrix.local_rows()), column.end(), 0.0);
+  }
 }
 
 }  // namespace grokscope

@@ -32,4 +32,18 @@ std::vector<double> row_sums(const DistributedMatrix& matrix);
 /// Returns 1^T K 1, the sum of all elements. Collective.
 double quadratic_form_ones(const DistributedMatrix& matrix);
 
+/// What the moments of a symmetric matrix are made of.
+struct SymmetricSums {
+  double trace = 0;
+  double frobenius_norm = 0;
+  std::vector<double> row_sums;  ///< on every rank
+};
+
+/// trace(), frobenius_norm() and row_sums() in one pass over the matrix, which is what they cost. Where `total` is given,
+/// the matrix is added to it in the same pass. Collective.
+SymmetricSums symmetric_sums(const DistributedMatrix& matrix, DistributedMatrix* total = nullptr);
+
+/// Zeros the stored part. Local.
+void clear(DistributedMatrix& matrix);
+
 }  // namespace grokscope
