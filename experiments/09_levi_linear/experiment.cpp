@@ -49,7 +49,9 @@ class LeviLinear : public Task {
     loss_ = regression_mse(tolerance_);
   }
 
-  std::vector<NamedArray> extra_data() const override { return {to_named_array("teacher", teacher_)}; }
+  std::vector<NamedArray> extra_data() const override {
+    return {to_named_array("teacher", teacher_).described({"teacher T", "1", "targets are inputs times T; [d_in, d_out]"})};
+  }
 
   void restore_data(std::span<const NamedArray> arrays) override {
     Task::restore_data(arrays);
@@ -77,15 +79,24 @@ class LeviLinear : public Task {
     const auto limit = levi::marchenko_pastur_times(lambda, training.lr, static_cast<double>(d_out_), threshold, 10 * last + 10);
     const auto mean = levi::crossing_times(mean_dynamics(training, nu, vectors), threshold, 10 * last + 10);
     const auto eigenvalues = to_vector(nu.flip(0));
-    return {{"t_train", {measured.train}}, {"t_gen", {measured.test}},
-            {"closed_form_t_train", {own.train}}, {"closed_form_t_gen", {own.test}},
-            {"t_train_error", {std::abs(measured.train - own.train)}}, {"t_gen_error", {std::abs(measured.test - own.test)}},
-            {"marchenko_pastur_t_train", {limit.train}}, {"marchenko_pastur_t_gen", {limit.test}},
-            {"t_train_ratio", {measured.train / limit.train}}, {"t_gen_ratio", {measured.test / limit.test}},
-            {"mean_over_draws_t_train_ratio", {mean.train / limit.train}},
-            {"mean_over_draws_t_gen_ratio", {mean.test / limit.test}},
-            {"lambda", {lambda}}, {"sigma_eigenvalues", eigenvalues},
-            {"sigma_distance_to_marchenko_pastur", {levi::distance_to_marchenko_pastur(eigenvalues, lambda)}}};
+    const levi::Times error{std::abs(measured.train - own.train), std::abs(measured.test - own.test)};
+    std::vector<Result> results;
+    add_times(results, "", "", measured, {"measured", "step", "first evaluation with loss <= tolerance / 4; NaN: never"});
+    add_times(results, "closed_form_", "", own,
+              {"in closed form", "step", "first step with loss <= tolerance / 4 for this very draw; NaN: never"});
+    add_times(results, "marchenko_pastur_", "", limit,
+              {"of Marchenko-Pastur", "step", "first step with loss <= tolerance / 4 in the limit of large d; NaN: never"});
+    add_times(results, "", "_error", error, {"error", "step", "|measured - closed form|"});
+    add_times(results, "", "_ratio", over(measured, limit), {"ratio", "1", "measured / Marchenko-Pastur"});
+    add_times(results, "mean_over_draws_", "_ratio", over(mean, limit),
+              {"ratio of the mean over draws", "1",
+               "closed form of the losses averaged over data.draws students and teachers / Marchenko-Pastur"});
+    results.push_back({"lambda", {lambda}, {"lambda", "1", "d_in / N"}});
+    results.push_back({"sigma_eigenvalues", eigenvalues, {"eigenvalues of Sigma", "1", "Sigma = X^T X / N, descending"}});
+    results.push_back({"sigma_distance_to_marchenko_pastur", {levi::distance_to_marchenko_pastur(eigenvalues, lambda)},
+                       {"distance to Marchenko-Pastur", "1",
+                        "largest difference of the distribution functions of Sigma's non-zero eigenvalues"}});
+    return results;
   }
 
  private:
@@ -93,6 +104,15 @@ class LeviLinear : public Task {
   at::Tensor draw(const std::string& stream, std::uint64_t seed) const {
     const double std = 1 / std::sqrt(2.0 * static_cast<double>(d_in_) * static_cast<double>(d_out_));
     return std * gaussian_matrix(d_in_, d_out_, seed, stream);
+  }
+
+  static levi::Times over(const levi::Times& a, const levi::Times& b) { return {a.train / b.train, a.test / b.test}; }
+
+  /// Adds the pair of results <prefix>t_train<suffix> and <prefix>t_gen<suffix>.
+  static void add_times(std::vector<Result>& results, const std::string& prefix, const std::string& suffix,
+                        const levi::Times& times, const Description& d) {
+    results.push_back({prefix + "t_train" + suffix, {times.train}, {"memorisation time, " + d.long_name, d.units, d.definition}});
+    results.push_back({prefix + "t_gen" + suffix, {times.test}, {"generalisation time, " + d.long_name, d.units, d.definition}});
   }
 
   static levi::Times measured_times(const History& history, double threshold) {

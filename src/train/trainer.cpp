@@ -114,9 +114,13 @@ void Trainer::update() {
 
 std::vector<NamedArray> Trainer::state() const {
   std::vector<NamedArray> arrays;
-  for (const auto& p : task_.model().parameters.all()) arrays.push_back(to_named_array("parameters/" + p.name, p.value));
+  for (const auto& p : task_.model().parameters.all()) {
+    arrays.push_back(to_named_array("parameters/" + p.name, p.value)
+                         .described({p.name, "1", "value before the step that the file's attribute `step` names"}));
+  }
   for (auto& array : optimizer_.state()) arrays.push_back(std::move(array));
-  arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_));
+  arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_)
+                       .described({"optimizer steps", "1", "steps taken; all random streams are counted by it"}));
   return arrays;
 }
 
