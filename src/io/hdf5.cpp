@@ -234,4 +234,11 @@ void link_external(const Handle& parent, const std::string& path, const std::str
       "create link", parent.get(), path);
 }
 
+void copy_whole(const Handle& from, const std::string& name, const Handle& to) {
+  const Handle copying(H5Pcreate(H5P_OBJECT_COPY), H5Pclose);
+  check(H5Pset_copy_object(copying.get(), H5O_COPY_EXPAND_EXT_LINK_FLAG | H5O_COPY_EXPAND_SOFT_LINK_FLAG), "copy", from.get(), name);
+  const auto links = link_creation();
+  check(H5Ocopy(from.get(), name.c_str(), to.get(), name.c_str(), copying.get(), links.get()), "copy", from.get(), name);
+}
+
 }  // namespace grokscope::hdf5

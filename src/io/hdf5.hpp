@@ -91,6 +91,10 @@ void link_soft(const Handle& parent, const std::string& path, const std::string&
 void link_external(const Handle& parent, const std::string& path, const std::string& file,
                    const std::string& target);
 
+/// Copies the dataset or group `name` with everything below it; what links lead to is copied in their
+/// place.
+void copy_whole(const Handle& from, const std::string& name, const Handle& to);
+
 /// Writes one array with its description, creating the groups above it. `gzip_level` 0 means contiguous and
 /// uncompressed.
 void write_array(const Handle& parent, const std::string& path, const NamedArray& array,

@@ -56,8 +56,8 @@ class RunWriter {
   void write_matrix(const std::string& view, const std::string& group, const std::string& name,
                     const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill);
 
-  /// Shows the dataset `name` of `target` ("gop_full/epoch_1000") in `view`, `group` as well: a layer that is
-  /// the whole model. Both must belong to one commit. Local; the root's call counts.
+  /// Shows `target` ("gop_full/epoch_1000/gop", a dataset or a group) in `view`, `group` as well, as `name`. Both
+  /// must belong to one commit. Local; the root's call counts.
   void link(const std::string& view, const std::string& group, const std::string& name,
             const std::string& target);
 

@@ -14,11 +14,15 @@ Node ConfigType<TrackedExamples>::format(const TrackedExamples& value) {
 }
 
 StorePolicy ConfigType<StorePolicy>::parse(const Node& node) {
-  if (node.is_scalar() && node.scalar == "dense") return {true};
-  return {ConfigType<bool>::parse(node)};
+  if (node.is_scalar() && node.scalar == "dense") return StorePolicy::dense;
+  if (node.is_scalar() && node.scalar == "factors") return StorePolicy::factors;
+  return ConfigType<bool>::parse(node) ? StorePolicy::dense : StorePolicy::none;
 }
 
-Node ConfigType<StorePolicy>::format(const StorePolicy& value) { return ConfigType<bool>::format(value.dense); }
+Node ConfigType<StorePolicy>::format(const StorePolicy& value) {
+  if (value == StorePolicy::factors) return ConfigType<std::string>::format("factors");
+  return ConfigType<bool>::format(value == StorePolicy::dense);
+}
 
 void GopTrackingOptions::declare(Schema& s) {
   s.add("enabled", enabled, "track gradient outer products at all");

@@ -12,6 +12,7 @@
 #include "config/override.hpp"
 #include "run/analyze.hpp"
 #include "run/describe.hpp"
+#include "run/export.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
 #include "run/session.hpp"
@@ -28,6 +29,9 @@ struct Arguments {
   std::string verbosity = "normal";
   bool fresh = false;
   int ranks = 1;
+  std::int64_t epoch = -1;
+  std::string rows, cols, layer, output;
+  bool merge = false;
 };
 
 Verbosity verbosity_of(const std::string& name) {
@@ -98,6 +102,24 @@ int run_analyze(const Communicator& world, const Arguments& a, const SessionOpti
   return 0;
 }
 
+int run_export_command(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
+  if (a.merge) {
+    const auto folder = merge_views(world, a.config);
+    if (world.is_root()) fmt::print("plain files: {}\n", folder.string());
+    return 0;
+  }
+  std::unique_ptr<RunConfiguration> configuration;
+  ExportRequest request{fmt::format("epoch_{}", a.epoch), a.layer, {}, {}, a.output};
+  world.agree([&] {
+    if (a.epoch < 0) throw UserError("export does not know which GOP to rebuild, give it --epoch E (or --merge)");
+    configuration = load_run(a.config, a.overrides, experiments);
+    if (!a.rows.empty()) request.rows = parse_range(a.rows);
+    if (!a.cols.empty()) request.cols = parse_range(a.cols);
+  });
+  run_export(world, *configuration, request, options);
+  return 0;
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv, Experiments experiments) {
@@ -131,6 +153,17 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   analyze->add_option("--name", a.name, "folder below RUN_DIR/analysis (default: gop and the overrides)");
   add_verbosity(analyze);
 
+  auto* export_command = app.add_subcommand("export", "Rebuilds a dense GOP, or a block of one, from factors or a checkpoint.");
+  export_command->add_option("run_dir", a.config, "a run directory")->required();
+  export_command->add_option("overrides", a.overrides, "overrides, such as storage.float_precision=float32");
+  export_command->add_option("--epoch", a.epoch, "which epoch");
+  export_command->add_option("--rows", a.rows, "a:b, as numpy counts; default: all");
+  export_command->add_option("--cols", a.cols, "c:d; default: all");
+  export_command->add_option("--layer", a.layer, "this layer's GOP instead of that of all parameters");
+  export_command->add_option("-o,--output", a.output, "file (default: below RUN_DIR/export)");
+  export_command->add_flag("--merge", a.merge, "instead: the run's files with their external links replaced by the data");
+  add_verbosity(export_command);
+
   auto* list = app.add_subcommand("list", "Names the experiments.");
   auto* describe = app.add_subcommand("describe", "Every key of an experiment: type, unit, default, range, meaning.");
   describe->add_option("name", a.name, "experiment")->required();
@@ -153,7 +186,9 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   return parallel_command(argc, argv, [&](const Communicator& world) {
     SessionOptions options;
     world.agree([&] { options = session_options(a, argc, argv); });
-    return *run ? run_run(world, a, options, experiments) : run_analyze(world, a, options, experiments);
+    if (*run) return run_run(world, a, options, experiments);
+    if (*export_command) return run_export_command(world, a, options, experiments);
+    return run_analyze(world, a, options, experiments);
   });
 }
 
