@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,9 @@
 
 namespace grokscope::hdf5 {
 namespace {
+
+/// More than the groups, headers and attributes take that one call adds to a file.
+constexpr std::uint64_t kMostMetadata = 1 << 20;
 
 /// Silences HDF5, and keeps it from closing files at exit: after a full disk it would try forever.
 void prepare_library() {
@@ -162,6 +166,19 @@ Handle open_file_for_update(const std::filesystem::path& path, const Communicato
   const auto access = file_access();
   if (H5Pset_fapl_mpio(access.get(), comm.get(), MPI_INFO_NULL) < 0) fail("open in parallel", path.string());
   return open_with(path, H5F_ACC_RDWR, access);
+}
+
+void require_room(const Handle& object, std::uint64_t bytes) {
+  struct rlimit limit = {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  const hid_t file = H5Iget_file_id(object.get());
+  hsize_t size = 0;
+  check(H5Fget_filesize(file, &size), "read the size of", object.get());
+  H5Idec_ref(file);
+  if (size + bytes + kMostMetadata <= limit.rlim_cur) return;
+  throw_failure("write", path_of(object.get()),
+                fmt::format("it would pass the limit of {:.1f} MB on the size of files, ulimit -f",
+                            static_cast<double>(limit.rlim_cur) / 1e6));
 }
 
 void flush(const Handle& file) {

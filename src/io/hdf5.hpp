@@ -65,6 +65,10 @@ Handle open_file_for_update(const std::filesystem::path& path);
 /// attributes, new datasets) is better done by one rank before or after. Collective over comm.
 Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm);
 
+/// Refuses, with EnvironmentError, to let the file of `object` grow by `bytes` where it would come near
+/// `ulimit -f`: a file that the system did not let HDF5 write cannot be closed either. Local.
+void require_room(const Handle& object, std::uint64_t bytes);
+
 /// Hands everything to the file system and syncs it. Collective for a parallel file.
 void flush(const Handle& file);
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+#include <optional>
 
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -51,10 +52,16 @@ int local_command(const std::function<std::string()>& make_text) {
 
 /// Runs `work` on every rank. An error that all ranks share is printed once; any other ends the job.
 int parallel_command(int argc, char** argv, const std::function<int(const Communicator&)>& work) {
-  MpiEnvironment mpi(&argc, &argv);
+  std::optional<MpiEnvironment> mpi;
+  try {
+    mpi.emplace(&argc, &argv);
+  } catch (const Error& error) {
+    if (read_launch_info().rank == 0) fmt::print(stderr, "grokscope: {}\n", error.what());
+    return static_cast<int>(error.code());
+  }
   int code = 0;
   try {
-    const auto world = mpi.world();
+    const auto world = mpi->world();
     try {
       code = work(world);
     } catch (const Error& error) {
@@ -68,7 +75,7 @@ int parallel_command(int argc, char** argv, const std::function<int(const Commun
     MpiEnvironment::abort(fmt::format("unexpected: {} (a bug in grokscope, please report it)", error.what()),
                           ExitCode::internal);
   }
-  mpi.finalize();
+  mpi->finalize();
   return code;
 }
 
