@@ -251,6 +251,10 @@ void link_external(const Handle& parent, const std::string& path, const std::str
       "create link", parent.get(), path);
 }
 
+void unlink(const Handle& parent, const std::string& path) {
+  check(H5Ldelete(parent.get(), path.c_str(), H5P_DEFAULT), "remove", parent.get(), path);
+}
+
 void copy_whole(const Handle& from, const std::string& name, const Handle& to) {
   const Handle copying(H5Pcreate(H5P_OBJECT_COPY), H5Pclose);
   check(H5Pset_copy_object(copying.get(), H5O_COPY_EXPAND_EXT_LINK_FLAG | H5O_COPY_EXPAND_SOFT_LINK_FLAG), "copy", from.get(), name);

@@ -87,6 +87,9 @@ std::vector<std::string> list_children(const Handle& group);
 /// Paths, relative to `group`, of all datasets below it; does not follow external links.
 std::vector<std::string> list_datasets(const Handle& group);
 
+/// Removes a name, and what only it leads to.
+void unlink(const Handle& parent, const std::string& path);
+
 /// Makes `path` lead to the absolute path `target` of the same file, there or not, external link or not.
 void link_soft(const Handle& parent, const std::string& path, const std::string& target);
 
@@ -116,6 +119,8 @@ Handle create_dataset(const Handle& parent, const std::string& path, DType dtype
 Handle open_dataset(const Handle& parent, const std::string& path);
 std::vector<std::int64_t> shape_of(const Handle& dataset);
 DType dtype_of(const Handle& dataset);
+/// Where the elements of a contiguous dataset begin in its file, bytes.
+std::int64_t offset_of(const Handle& dataset);
 
 /// Writes or reads the rows `rows` (first axis); `values` holds them row-major in `dtype`. Independent, so
 /// local even in a parallel file: whole rows are one stretch of bytes, and MPI-IO's collective buffering has

@@ -7,10 +7,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "base/hash.hpp"
 #include "io/durable_file.hpp"
 #include "io/hdf5.hpp"
+#include "io/panel_journal.hpp"
 
 namespace grokscope {
 
@@ -20,7 +22,7 @@ namespace {
 
 struct Panel {
   IndexRange rows;
-  std::vector<std::byte> bytes;
+  std::span<const std::byte> bytes;  ///< valid until the next panel is filled
 };
 
 /// The panels of this rank: equally many on every rank, the last ones empty where a rank has fewer rows.
@@ -37,21 +39,20 @@ class Panels {
   }
 
   std::int64_t rounds() const { return rounds_; }
+  std::int64_t height() const { return height_; }
+  IndexRange rows_of(std::int64_t round) const {
+    const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
+    return {begin, std::min(begin + height_, my_rows_.end)};
+  }
 
   Panel fill(std::int64_t round) {
-    const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
-    Panel panel{{begin, std::min(begin + height_, my_rows_.end)}, {}};
-    const auto count = static_cast<std::size_t>(panel.rows.size() * spec_.cols);
-    values_.resize(count);
-    fill_(panel.rows, values_);
-    panel.bytes.resize(count * size_of(spec_.dtype));
-    if (spec_.dtype == DType::float32) {
-      auto* out = reinterpret_cast<float*>(panel.bytes.data());
-      std::ranges::transform(values_, out, [](double value) { return static_cast<float>(value); });
-    } else if (count > 0) {
-      std::memcpy(panel.bytes.data(), values_.data(), panel.bytes.size());
-    }
-    return panel;
+    const auto rows = rows_of(round);
+    values_.resize(static_cast<std::size_t>(rows.size() * spec_.cols));
+    fill_(rows, values_);
+    if (spec_.dtype == DType::float64) return {rows, std::as_bytes(std::span(values_))};
+    rounded_.resize(values_.size());
+    std::ranges::transform(values_, rounded_.begin(), [](double value) { return static_cast<float>(value); });
+    return {rows, std::as_bytes(std::span(rounded_))};
   }
 
  private:
@@ -73,10 +74,8 @@ class Panels {
   std::int64_t height_ = 1;
   std::int64_t rounds_ = 0;
   std::vector<double> values_;
+  std::vector<float> rounded_;
 };
-
-/// The hash of one panel, as it is stored: begin, end, hash.
-using PanelHash = std::array<std::uint64_t, 3>;
 
 PanelHash hash_panel(const Panel& panel) {
   return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end),
@@ -90,16 +89,18 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
   Panels panels(comm, spec, my_rows, panel_bytes / comm.size(),
                 fill);  // the root receives one from each rank
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
-    Panel mine;
-    comm.agree([&] { mine = panels.fill(round); });
-    const auto begins = comm.all_gather<std::int64_t>({&mine.rows.begin, 1});
-    const auto ends = comm.all_gather<std::int64_t>({&mine.rows.end, 1});
     std::vector<std::vector<std::byte>> send(static_cast<std::size_t>(comm.size()));
-    send[0] = std::move(mine.bytes);
-    auto received = comm.exchange(send);
+    const auto rows = panels.rows_of(round);
+    comm.agree([&] {
+      const auto mine = panels.fill(round);
+      send[0].assign(mine.bytes.begin(), mine.bytes.end());
+    });
+    const auto begins = comm.all_gather<std::int64_t>({&rows.begin, 1});
+    const auto ends = comm.all_gather<std::int64_t>({&rows.end, 1});
+    const auto received = comm.exchange(send);
     comm.on_root([&] {
       for (std::size_t r = 0; r < received.size(); ++r) {
-        if (ends[r] > begins[r]) store({{begins[r], ends[r]}, std::move(received[r])});
+        if (ends[r] > begins[r]) store({{begins[r], ends[r]}, received[r]});
       }
     });
   }
@@ -108,7 +109,8 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
 /// Writes the panels of a compressed matrix through the root. Returns the hashes on the root.
 std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::path& path,
                                           const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                          std::int64_t panel_bytes, const FillRows& fill) {
+                                          std::int64_t panel_bytes, const FillRows& fill,
+                                         const PanelProgress& progress) {
   hdf5::Handle file, dataset;
   std::vector<PanelHash> hashes;
   comm.on_root([&] {
@@ -120,6 +122,7 @@ std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::pa
   gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
     hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
     hashes.push_back(hash_panel(panel));
+    if (progress) progress(panel.rows.end, spec.rows);
   });
   comm.on_root([&] {
     dataset.close();
@@ -142,28 +145,85 @@ void create_matrix(const fs::path& path, const std::string& name, const MatrixSp
   if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
 }
 
-/// Writes the panels of all ranks side by side. Returns the hashes of all panels, on every rank.
+/// The part of a contiguous dataset that this rank writes, as bytes of the file: what has been written can be sent on its
+/// way to the disk while the next panel is formed.
+class Writeback {
+ public:
+  Writeback(const fs::path& path, const hdf5::Handle& dataset, const MatrixSpec& spec)
+      : file_(path, O_WRONLY), offset_(hdf5::offset_of(dataset)),
+        row_bytes_(spec.cols * static_cast<std::int64_t>(size_of(spec.dtype))) {}
+
+  void start(IndexRange rows) const {
+    // Advice: a file system that cannot do it loses nothing but the overlap.
+    ::sync_file_range(file_.get(), offset_ + rows.begin * row_bytes_, rows.size() * row_bytes_, SYNC_FILE_RANGE_WRITE);
+  }
+  /// Returns when everything written so far is on the disk.
+  void wait() const { file_.sync(); }
+
+ private:
+  FileDescriptor file_;
+  std::int64_t offset_;
+  std::int64_t row_bytes_;
+};
+
+fs::path journal_path(const Communicator& comm, const fs::path& matrix) {
+  return fmt::format("{}.journal.{}", matrix.string(), comm.rank());
+}
+
+/// What the panels of one rank belong to: nothing of it may differ when an unfinished file is taken up again.
+std::string journal_key(const Communicator& comm, const MatrixSpec& spec, const Panels& panels) {
+  return fmt::format("{:016x} {} x {} {} rank {} of {} height {}", spec.identity, spec.rows, spec.cols, name_of(spec.dtype),
+                     comm.rank(), comm.size(), panels.height());
+}
+
+/// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
+/// every rank.
 std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                         std::int64_t panel_bytes, const FillRows& fill) {
+                                         std::int64_t panel_bytes, const FillRows& fill,
+                                         const PanelProgress& progress) {
   hdf5::Handle file, dataset;
-  std::vector<std::uint64_t> mine;
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
-  comm.on_root([&] { create_matrix(path, name, spec); });
+  PanelJournal journal(journal_path(comm, path), journal_key(comm, spec, panels));
+  if (!comm.all(spec.identity != 0 && journal.is_known() && fs::exists(path))) {
+    comm.on_root([&] { create_matrix(path, name, spec); });
+    comm.agree([&] { if (spec.identity != 0) journal.restart(); });
+  }
+  std::optional<Writeback> writeback;
   comm.agree([&] {
     file = hdf5::open_file_for_update(path, comm);
     dataset = hdf5::open_dataset(file, name);
+    if (my_rows.size() > 0) writeback.emplace(path, dataset, spec);
   });
+  std::vector<std::uint64_t> mine;
+  std::optional<PanelHash> on_its_way;
+  const auto arrive = [&] {
+    if (on_its_way && spec.identity != 0) {
+      writeback->wait();
+      journal.add(*on_its_way);
+    }
+    on_its_way.reset();
+  };
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
+    const auto rows = panels.rows_of(round);
+    const auto* known = journal.find(rows);
+    if (comm.all(known != nullptr || rows.size() == 0)) {
+      if (known != nullptr) mine.insert(mine.end(), known->begin(), known->end());
+      continue;
+    }
+    if (progress) progress(round, panels.rounds());
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
+      arrive();  // the panel before had all this time
       hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
-      const auto hash = hash_panel(panel);
-      mine.insert(mine.end(), hash.begin(), hash.end());
+      writeback->start(panel.rows);
+      on_its_way = hash_panel(panel);
+      mine.insert(mine.end(), on_its_way->begin(), on_its_way->end());
     });
   }
   comm.agree([&] {
+    arrive();
     hdf5::flush(file);  // closing alone does not sync
     dataset.close();
     file.close();
@@ -180,6 +240,7 @@ CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
   std::vector<std::uint64_t> rows;
   for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
   auto file = hdf5::open_file_for_update(path);
+  if (hdf5::exists(file, "panels")) hdf5::unlink(file, "panels");  // of a launch that ended right here
   const auto count = static_cast<std::int64_t>(hashes.size());
   hdf5::write_array(
       file, "panels",
@@ -204,9 +265,9 @@ bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> 
 
 CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, const std::string& name,
                                 const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
-                                const FillRows& fill) {
+                                const FillRows& fill, const PanelProgress& progress) {
   const auto write = spec.gzip_level > 0 ? write_through_root : write_in_parallel;
-  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill);
+  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress);
   CommittedFile file;
   comm.on_root([&] { file = seal(path, hashes); });
   return file;

@@ -51,7 +51,8 @@ class RunWriter {
   void set_group_attributes(const std::string& view, const std::string& group, const Attributes& attributes);
 
   /// Adds a matrix, filled by rows; ranks hold contiguous rows in rank order. A large one is written here and
-  /// now, with at most options.panel_bytes of doubles in memory on each rank; a small one is gathered.
+  /// now, with at most options.panel_bytes of doubles in memory on each rank; a small one is gathered. When spec.identity is
+  /// given, a large one that a killed launch left unfinished is taken up where it was.
   /// Collective over comm.
   void write_matrix(const std::string& view, const std::string& group, const std::string& name,
                     const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/hash.hpp"
+
 #include "gop/dense_rows.hpp"
 #include "gop/quantities.hpp"
 #include "probes/factors.hpp"
@@ -124,10 +126,13 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
 }
 
 void GopProbe::store_matrices(const GradientMatrix& g, const std::string& group) {
+  const auto theta = around_.task.model().parameters.flat().to(at::kCPU, at::kDouble).contiguous();
+  const auto ids = tracked_.ids.to(at::kCPU).contiguous();
+  const auto state = hash_bytes(ids.data_ptr(), ids.nbytes(), hash_bytes(theta.data_ptr(), theta.nbytes()));
   const auto write_dense = [&](const std::string& view, const std::string& where, IndexRange range) {
     const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
     const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
-    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description()},
+    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description(), state},
                                 even_share(range.size(), around_.comm.size(), around_.comm.rank()),
                                 [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); });
   };
