@@ -1,3 +1,6 @@
 grokscope_test(nn pass TORCH USES gs_nn)
 grokscope_test(nn loss TORCH USES gs_nn)
 grokscope_test(nn parameters TORCH USES gs_nn)
+grokscope_test(nn layers TORCH USES gs_nn)
+grokscope_test(nn training_noise TORCH USES gs_nn)
+grokscope_test(nn transformer TORCH USES gs_nn)
