@@ -119,8 +119,6 @@ Handle create_dataset(const Handle& parent, const std::string& path, DType dtype
 Handle open_dataset(const Handle& parent, const std::string& path);
 std::vector<std::int64_t> shape_of(const Handle& dataset);
 DType dtype_of(const Handle& dataset);
-/// Where the elements of a contiguous dataset begin in its file, bytes.
-std::int64_t offset_of(const Handle& dataset);
 
 /// Writes or reads the rows `rows` (first axis); `values` holds them row-major in `dtype`. Independent, so
 /// local even in a parallel file: whole rows are one stretch of bytes, and MPI-IO's collective buffering has

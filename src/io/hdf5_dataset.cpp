@@ -133,12 +133,6 @@ DType dtype_of(const Handle& dataset) {
       "use a file written by grokscope");
 }
 
-std::int64_t offset_of(const Handle& dataset) {
-  const auto offset = H5Dget_offset(dataset.get());
-  require(offset != HADDR_UNDEF, "only a contiguous dataset that has its place has an offset");
-  return static_cast<std::int64_t>(offset);
-}
-
 void write_rows(const Handle& dataset, IndexRange rows, DType dtype, const void* values) {
   if (rows.size() == 0) return;
   const auto selection = select_rows(dataset, rows);

@@ -6,8 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <optional>
+#include <thread>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "io/durable_file.hpp"
@@ -145,25 +150,62 @@ void create_matrix(const fs::path& path, const std::string& name, const MatrixSp
   if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
 }
 
-/// The part of a contiguous dataset that this rank writes, as bytes of the file: what has been written can be sent on its
-/// way to the disk while the next panel is formed.
+/// Brings what this rank has written to the disk while it forms the next panel. The calls block where a device is busy, so
+/// that they have a thread of their own; it touches neither MPI nor HDF5.
 class Writeback {
  public:
-  Writeback(const fs::path& path, const hdf5::Handle& dataset, const MatrixSpec& spec)
-      : file_(path, O_WRONLY), offset_(hdf5::offset_of(dataset)),
-        row_bytes_(spec.cols * static_cast<std::int64_t>(size_of(spec.dtype))) {}
+  explicit Writeback(const fs::path& path) : file_(path, O_WRONLY), thread_([this](std::stop_token stop) { run(stop); }) {}
 
-  void start(IndexRange rows) const {
-    // Advice: a file system that cannot do it loses nothing but the overlap.
-    ::sync_file_range(file_.get(), offset_ + rows.begin * row_bytes_, rows.size() * row_bytes_, SYNC_FILE_RANGE_WRITE);
+  /// The panel has been written, in the sense of the operating system.
+  void add(const PanelHash& panel) {
+    const std::lock_guard lock(mutex_);
+    written_.push_back(panel);
+    changed_.notify_all();
   }
-  /// Returns when everything written so far is on the disk.
-  void wait() const { file_.sync(); }
+  /// Takes the panels that have reached the disk since the last call.
+  std::vector<PanelHash> take_arrived() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(arrived_, {});
+  }
+  /// Waits for all panels. Throws what the thread met.
+  void finish() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return (written_.empty() && !is_syncing_) || failure_; });
+    if (failure_) std::rethrow_exception(failure_);
+  }
 
  private:
+  void run(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    while (changed_.wait(lock, stop, [&] { return !written_.empty(); })) {
+      const auto panels = std::exchange(written_, {});
+      is_syncing_ = true;
+      lock.unlock();
+      std::exception_ptr failure;
+      try {
+        file_.sync();
+        // Nobody reads it soon: a stream of hundreds of gigabytes must not push out everything else, and fresh pages are
+        // slower than used ones.
+        ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      lock.lock();
+      is_syncing_ = false;
+      if (!failure) arrived_.insert(arrived_.end(), panels.begin(), panels.end());
+      if (failure) failure_ = failure;
+      changed_.notify_all();
+    }
+  }
+
   FileDescriptor file_;
-  std::int64_t offset_;
-  std::int64_t row_bytes_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::vector<PanelHash> written_;
+  std::vector<PanelHash> arrived_;
+  bool is_syncing_ = false;
+  std::exception_ptr failure_;
+  std::jthread thread_;  ///< last: it uses the others
 };
 
 fs::path journal_path(const Communicator& comm, const fs::path& matrix) {
@@ -193,16 +235,13 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
   comm.agree([&] {
     file = hdf5::open_file_for_update(path, comm);
     dataset = hdf5::open_dataset(file, name);
-    if (my_rows.size() > 0) writeback.emplace(path, dataset, spec);
+    writeback.emplace(path);
   });
   std::vector<std::uint64_t> mine;
-  std::optional<PanelHash> on_its_way;
-  const auto arrive = [&] {
-    if (on_its_way && spec.identity != 0) {
-      writeback->wait();
-      journal.add(*on_its_way);
+  const auto note_arrived = [&] {
+    for (const auto& panel : writeback->take_arrived()) {
+      if (spec.identity != 0) journal.add(panel);
     }
-    on_its_way.reset();
   };
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
     const auto rows = panels.rows_of(round);
@@ -215,15 +254,16 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
-      arrive();  // the panel before had all this time
       hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
-      writeback->start(panel.rows);
-      on_its_way = hash_panel(panel);
-      mine.insert(mine.end(), on_its_way->begin(), on_its_way->end());
+      const auto hash = hash_panel(panel);
+      writeback->add(hash);
+      mine.insert(mine.end(), hash.begin(), hash.end());
+      note_arrived();
     });
   }
   comm.agree([&] {
-    arrive();
+    writeback->finish();
+    note_arrived();
     hdf5::flush(file);  // closing alone does not sync
     dataset.close();
     file.close();
