@@ -154,7 +154,9 @@ void create_matrix(const fs::path& path, const std::string& name, const MatrixSp
 /// that they have a thread of their own; it touches neither MPI nor HDF5.
 class Writeback {
  public:
-  explicit Writeback(const fs::path& path) : file_(path, O_WRONLY), thread_([this](std::stop_token stop) { run(stop); }) {}
+  /// `arrived` is called, in the thread, for each panel that has reached the disk.
+  Writeback(const fs::path& path, std::function<void(const PanelHash&)> arrived)
+      : file_(path, O_WRONLY), arrived_(std::move(arrived)), thread_([this](std::stop_token stop) { run(stop); }) {}
 
   /// The panel has been written, in the sense of the operating system.
   void add(const PanelHash& panel) {
@@ -162,12 +164,7 @@ class Writeback {
     written_.push_back(panel);
     changed_.notify_all();
   }
-  /// Takes the panels that have reached the disk since the last call.
-  std::vector<PanelHash> take_arrived() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(arrived_, {});
-  }
-  /// Waits for all panels. Throws what the thread met.
+  /// Waits for all panels. Throws what the thread met. Without it the destructor waits.
   void finish() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return (written_.empty() && !is_syncing_) || failure_; });
@@ -187,22 +184,22 @@ class Writeback {
         // Nobody reads it soon: a stream of hundreds of gigabytes must not push out everything else, and fresh pages are
         // slower than used ones.
         ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
+        for (const auto& panel : panels) arrived_(panel);
       } catch (...) {
         failure = std::current_exception();
       }
       lock.lock();
       is_syncing_ = false;
-      if (!failure) arrived_.insert(arrived_.end(), panels.begin(), panels.end());
       if (failure) failure_ = failure;
       changed_.notify_all();
     }
   }
 
   FileDescriptor file_;
+  std::function<void(const PanelHash&)> arrived_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::vector<PanelHash> written_;
-  std::vector<PanelHash> arrived_;
   bool is_syncing_ = false;
   std::exception_ptr failure_;
   std::jthread thread_;  ///< last: it uses the others
@@ -235,14 +232,9 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
   comm.agree([&] {
     file = hdf5::open_file_for_update(path, comm);
     dataset = hdf5::open_dataset(file, name);
-    writeback.emplace(path);
+    writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
   });
   std::vector<std::uint64_t> mine;
-  const auto note_arrived = [&] {
-    for (const auto& panel : writeback->take_arrived()) {
-      if (spec.identity != 0) journal.add(panel);
-    }
-  };
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
     const auto rows = panels.rows_of(round);
     const auto* known = journal.find(rows);
@@ -258,12 +250,10 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
       const auto hash = hash_panel(panel);
       writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
-      note_arrived();
     });
   }
   comm.agree([&] {
     writeback->finish();
-    note_arrived();
     hdf5::flush(file);  // closing alone does not sync
     dataset.close();
     file.close();

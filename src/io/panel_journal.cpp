@@ -30,11 +30,10 @@ const PanelHash* PanelJournal::find(IndexRange rows) const {
   return found == finished_.end() ? nullptr : &*found;
 }
 
-void PanelJournal::add(const PanelHash& panel) {
+void PanelJournal::add(const PanelHash& panel) const {
   const FileDescriptor file(path_, O_WRONLY | O_APPEND);
   file.write(fmt::format("{} {} {} .\n", panel[0], panel[1], panel[2]));
   file.sync();
-  finished_.push_back(panel);
 }
 
 }  // namespace grokscope

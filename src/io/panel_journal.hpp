@@ -28,10 +28,10 @@ class PanelJournal {
   /// Forgets what was read and starts the file anew. Local.
   void restart();
 
-  /// The hash of a finished panel, or nullptr.
+  /// The hash of a panel that was finished when the journal was read, or nullptr.
   const PanelHash* find(IndexRange rows) const;
-  /// Adds a panel that has reached the disk. Local.
-  void add(const PanelHash& panel);
+  /// Adds a panel that has reached the disk. Local; another thread than that of find() may call it.
+  void add(const PanelHash& panel) const;
 
  private:
   std::filesystem::path path_;
