@@ -110,7 +110,9 @@ at::Tensor evenly_spread(std::int64_t n, std::int64_t count) {
 Robustness measure_robustness(const Model& model, const Model* early, const Images& images, const at::Tensor& starts,
                               const RobustnessOptions& options, const Spread& spread) {
   const auto n = images.inputs.size(0);
-  const auto share_right = [](double wrong_count, std::int64_t of) { return 1 - wrong_count / static_cast<double>(of); };
+  const auto share_right = [](double wrong_count, std::int64_t of) {
+    return (static_cast<double>(of) - wrong_count) / static_cast<double>(of);
+  };
   Robustness result;
   std::vector<double> norms(static_cast<std::size_t>(n), 0.0);
   const auto pgd = wrong_under_pgd(model, images, starts, options, spread, norms);
