@@ -21,8 +21,8 @@ Images images(std::int64_t n) {
 /// The end of the best attack: every pixel goes as far as ball and range let it, up or down with the sign of its weight.
 at::Tensor best_attack(const LinearModel& model, const Images& x, double radius) {
   const auto w = (model.parameters[0].value[1] - model.parameters[0].value[0]).detach();
-  const auto up = at::where(x.targets == 0, at::ones_like(x.targets), -at::ones_like(x.targets)).unsqueeze(1);
-  return at::clamp(x.inputs + radius * up * w.sign(), 0, 1);
+  const auto up = (1 - 2 * x.targets).to(at::kDouble).unsqueeze(1);  // towards the other class
+  return at::clamp(x.inputs + radius * (up * w.sign()), 0, 1);
 }
 
 at::Tensor wrong_in_closed_form(const LinearModel& model, const Images& x, double radius) {
