@@ -9,7 +9,8 @@ import tiny_run
 from resume_test import StoppedRun
 from tiny_run import ProgramTest, read_series, variant, write_images
 
-STEPS = [0, 3, 10, 17, 24, 40]
+STEPS = [0, 3, 10, 17, 25, 40]
+# Commits fall on moments that are not evaluated: a stop at one that is leaves a checkpoint without that evaluation.
 ATTACKED = {
     "experiment": {"name": "06_humayun_deep"},
     "data": {"n_train": 40, "n_test": 60},
@@ -21,7 +22,7 @@ ATTACKED = {
                                    "transfer_from_step": 12},
                     "local_complexity": {"points": 30, "radii": [0.05, 0.5]}},
     "gop_tracking": {"frequency": 5, "top_k_eigen": 4},
-    "computational_limits": {"checkpoint_frequency": 2},
+    "computational_limits": {"checkpoint_frequency": 3},
 }
 TICKETS = {
     "experiment": {"name": "10_minegishi_tickets"},
@@ -31,7 +32,7 @@ TICKETS = {
                  "loss_dtype": "float64", "log_interval": 5, "memorised_at": 0.9},
     "observables": {"schedule": {"kind": "every", "every": 30}},
     "gop_tracking": {"frequency": 100, "top_k_eigen": 4},
-    "computational_limits": {"checkpoint_frequency": 40},
+    "computational_limits": {"checkpoint_frequency": 81},
 }
 
 
