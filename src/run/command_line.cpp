@@ -47,6 +47,13 @@ int local_command(const std::function<std::string()>& make_text) {
 
 /// Runs `work` on every rank. An error that all ranks share is printed once; any other ends the job.
 int parallel_command(int argc, char** argv, const std::function<int(const Communicator&)>& work) {
+  const auto launch = read_launch_info();
+  try {
+    check_launcher(launch);
+  } catch (const Error& error) {
+    if (launch.task == 0) fmt::print(stderr, "grokscope: {}\n", error.what());
+    return static_cast<int>(error.code());
+  }
   MpiEnvironment mpi(&argc, &argv);
   int code = 0;
   try {
