@@ -44,8 +44,9 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM
 export HDF5_USE_FILE_LOCKING=${HDF5_USE_FILE_LOCKING:-FALSE}
 # What the modules have set must reach the tasks, also after `sbatch --export=NONE`.
 export SLURM_EXPORT_ENV=ALL
-# When a job is cancelled or preempted Slurm signals mpirun as well, which would kill the ranks after one second.
-export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-25}
+# When a job is cancelled or preempted Slurm signals mpirun as well, which kills the ranks after this time, by default one
+# second. It waits that long, twice, after every stop.
+export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-10}
 if [[ $EUID -eq 0 ]]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi

@@ -38,7 +38,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-SchedulerParameters=sched_min_interval=200000
+SchedulerParameters=sched_interval=1,sched_min_interval=200000,bf_interval=1
 SwitchType=switch/none
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
