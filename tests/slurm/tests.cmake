@@ -1,5 +1,5 @@
-# A Slurm of our own, started by the test. Needs slurm-wlm and munge, and root; where they are missing the tests fail and say
-# so. One short job belongs to the label ci, the others to slow; `ctest -L slurm` runs them all, `-LE slurm` none.
+# A Slurm of our own, started by the test. Needs slurm-wlm and munge; where they are missing the tests fail and say so.
+# One short job belongs to the label ci, the others to slow; `ctest -L slurm` runs them all, `-LE slurm` none.
 function(grokscope_slurm_test entry label timeout)
   add_test(NAME slurm.${entry} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/jobs_test.py"
                                        $<TARGET_FILE:grokscope> ${ARGN})
