@@ -1,3 +1,5 @@
 grokscope_test(nn pass TORCH USES gs_nn)
 grokscope_test(nn loss TORCH USES gs_nn)
 grokscope_test(nn parameters TORCH USES gs_nn)
+grokscope_test(nn hessian TORCH USES gs_nn)
+grokscope_test(nn embedding_mlp TORCH USES gs_nn)
