@@ -32,6 +32,9 @@ RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c,
                             [&](const std::string& stored) { return explain_difference(stored, c.schemas); });
 }
 
+const std::string kObservables = "observables/";
+const std::string kObservedSeries = "probes/session/observables/";  ///< in a checkpoint
+
 /// How much of a moment has been recorded. A stop can fall between, and the resumed run takes up there.
 enum class Seen : std::int64_t { nothing, evaluated, everything };
 
@@ -146,6 +149,11 @@ void Session::resume() {
     history_.step.push_back(now.step);
     history_.evaluations.push_back(e);
   }
+  for (const auto& array : checkpoint->arrays) {
+    if (!array.name.starts_with(kObservedSeries)) continue;
+    const auto series = array.values<double>();
+    history_.observables[array.name.substr(kObservedSeries.size())].assign(series.begin(), series.end());
+  }
   log_.info("resuming at epoch {} (step {})", checkpoint->epoch, checkpoint->step);
 }
 
@@ -212,6 +220,9 @@ void Session::record_evaluation(const Moment& now, const Evaluation& e) {
   writer_->append(record);
   Record observables{"observables", now.epoch, now.step, {}};
   c_.task->observe(now, Spread(comm_), observables);
+  for (const auto& m : observables.measurements) {
+    if (!m.is_vector) history_.observables[m.quantity.path.substr(kObservables.size())].push_back(m.values.front());
+  }
   if (!observables.measurements.empty()) writer_->append(observables);
   show_progress(now, e);
 }
@@ -287,6 +298,10 @@ void Session::commit(const Moment& now, Seen seen) {
   }
   checkpoint.arrays.push_back(NamedArray::from<double>("probes/session/history",
                                                        {static_cast<std::int64_t>(history_.step.size()), 6}, rows));
+  for (const auto& [name, series] : history_.observables) {
+    checkpoint.arrays.push_back(
+        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series));
+  }
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
   last_commit_at_s_ = watch_.seconds();

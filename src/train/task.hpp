@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ struct Result {
 struct History {
   std::vector<std::int64_t> step;
   std::vector<Evaluation> evaluations;
+  /// The scalars of observe(), by their name behind "observables/"; every series is as long as `step`.
+  std::map<std::string, std::vector<double>> observables;
 };
 
 class Task {
@@ -87,6 +90,12 @@ class Task {
 
   /// The paper's own quantities at this moment. Every process calls it.
   virtual void observe(const Moment&, const Spread&, Record&) const {}
+
+  /// Called before every optimizer step, so that observe() can compare the two sides of a step.
+  virtual void before_update(const Moment&) {}
+  /// What before_update() kept, under any names: checkpoints hold it, so that a resumed run observes the same.
+  virtual std::vector<NamedArray> state() const { return {}; }
+  virtual void load(std::span<const NamedArray>) {}
 
   /// The paper's own numbers for a whole run. Called on one process.
   virtual std::vector<Result> results(const TrainingOptions&, const History&) const { return {}; }
