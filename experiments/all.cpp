@@ -1,14 +1,16 @@
 #include "experiments/all.hpp"
 
+#include "experiments/02_liu_effective/experiment.hpp"
 #include "experiments/03_nanda_progress/experiment.hpp"
 #include "experiments/05_liu_omnigrok/experiment.hpp"
+#include "experiments/07_thilak_slingshot/experiment.hpp"
 #include "experiments/08_doshi_polynomials/experiment.hpp"
 #include "experiments/09_levi_linear/experiment.hpp"
 
 namespace grokscope {
 
 std::vector<Experiment> all_experiments() {
-  return {nanda_progress(), liu_omnigrok(), doshi_polynomials(), levi_linear()};
+  return {liu_effective(), nanda_progress(), liu_omnigrok(), thilak_slingshot(), doshi_polynomials(), levi_linear()};
 }
 
 }  // namespace grokscope

@@ -54,6 +54,21 @@ IMAGES = {
     "training": {"epochs": 10, "batch_size": 10, "optimizer": "adam", "lr": 0.001, "dtype": "float64", "log_interval": 1},
     "gop_tracking": {"frequency": 5, "top_k_eigen": 4},
 }
+EMBEDDINGS = {
+    "experiment": {"name": "02_liu_effective"},
+    "data": {"p": 5, "n_train": 11, "split": "covering", "d_out": 4},
+    "model": {"hidden": [6]},
+    "training": {"epochs": 40, "optimizer": "adamw", "lr": 0.001, "weight_decay": 1, "dtype": "float64", "log_interval": 1,
+                 "parameter_groups": [{"match": "embedding", "lr": 0.01, "weight_decay": 0}]},
+    "gop_tracking": {"frequency": 10, "top_k_eigen": 4},
+}
+SLINGSHOT = {
+    "experiment": {"name": "07_thilak_slingshot"},
+    "data": {"n_train": 20, "d_in": 5},
+    "model": {"hidden": [7, 6]},
+    "training": {"epochs": 40, "optimizer": "adam", "lr": 0.01, "betas": [0.9, 0.95], "log_interval": 1},
+    "gop_tracking": {"frequency": 10, "top_k_eigen": 4},
+}
 
 
 def variant(base, **sections):
