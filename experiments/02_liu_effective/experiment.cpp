@@ -39,7 +39,7 @@ class LiuEffective : public Task {
 
   void declare(Schemas& schemas) override {
     auto& data = schemas.section("data");
-    data.add("p", p_, "numbers 0..p-1; every unordered pair is an example").range(3, 1000);
+    data.add("p", p_, "numbers 0..p-1; every unordered pair is an example").range(3, 100);
     data.add("n_train", n_train_, "pairs that train; the others test").unit("example").at_least(1);
     data.add("split", split_,
              "random; covering: random, but every sum that only one pair has is in the training set; fixed_a, fixed_b: ten "
@@ -145,7 +145,8 @@ class LiuEffective : public Task {
             {"phase", {static_cast<double>(outcome.phase)}},
             {"rqi_95_step", {rqi_step}}, {"rqi_lead", {outcome.train_step - rqi_step}},
             {"rqi_at_test_90", {test_row < rqi.size() ? rqi[test_row] : kMissing}}, {"rqi_final", {rqi.back()}},
-            {"accuracy", {accuracy}}, {"predicted_accuracy", {predicted}}, {"prediction_error", {std::abs(predicted - accuracy)}},
+            {"accuracy", {accuracy}}, {"predicted_accuracy", {predicted}},
+            {"prediction_error", {std::abs(predicted - accuracy)}},
             {"ideal_accuracy", {liu::deducible_share(data_.train.inputs, data_.test.inputs, followed)}},
             {"effective_rates", rates}, {"lambda_3", {rates[2]}}, {"n_h", {n_h}},
             {"n_h_of_sum", {n_h / static_cast<double>(train_rows_.size(0))}}};
@@ -184,9 +185,9 @@ class LiuEffective : public Task {
   }
 
   /// The rate that the optimizer gives to the embeddings.
-  static double embedding_lr(const TrainingOptions& training) {
+  double embedding_lr(const TrainingOptions& training) const {
     for (const auto& group : training.parameter_groups) {
-      if (std::string("embedding.E").find(group.match) != std::string::npos) return group.lr.value_or(training.lr);
+      if (embeddings_->name.find(group.match) != std::string::npos) return group.lr.value_or(training.lr);
     }
     return training.lr;
   }

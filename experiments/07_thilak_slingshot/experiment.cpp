@@ -123,7 +123,7 @@ class ThilakSlingshot : public Task {
     if (before_.defined() && before_step_ + 1 == now.step) {
       auto& parameters = model_->parameters;
       const auto present = parameters.flat();
-      const auto update = (present - before_).to(at::kDouble);
+      const auto update = present.to(at::kDouble) - before_.to(at::kDouble);
       parameters.set_flat(before_);
       const auto hidden_before = mlp_->features(share.inputs).to(at::kDouble);
       parameters.set_flat(present);
@@ -142,11 +142,13 @@ class ThilakSlingshot : public Task {
       change = std::sqrt(sums[0] / sums[1]);
       curvature = square > 0 ? sums[2] / static_cast<double>(data_.train.size()) : kMissing;
     }
-    record.set({"observables/update_norm", "norm of the last update", "parameter", "|u|, u = theta_t - theta_(t-1)"}, update_norm);
+    record.set({"observables/update_norm", "norm of the last update", "parameter", "|u|, u = theta_t - theta_(t-1)"},
+               update_norm);
     record.set({"observables/feature_change", "relative change of features", "1",
                 "|h_t - h_(t-1)| / |h_(t-1)|, h what enters the last layer for all training examples"}, change);
     record.set({"observables/curvature_along_update", "curvature along the update", "loss",
-                "u^T H u / |u|^2 at theta_t, H the Hessian of the mean cross-entropy, computed without cancellation"}, curvature);
+                "u^T H u / |u|^2 at theta_t, H the Hessian of the mean cross-entropy, computed without cancellation"},
+               curvature);
   }
 
   slingshot::Source source_;

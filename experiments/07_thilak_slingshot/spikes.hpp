@@ -23,7 +23,8 @@ struct Spikes {
 /// Finds the spikes of a series; rows are positions in `step` and `loss`.
 Spikes find_spikes(std::span<const std::int64_t> step, std::span<const double> loss, const SpikeRule& rule = {});
 
-/// Largest loss at or after a step and after the row `from`; NaN when there is none.
-double largest_loss(std::span<const std::int64_t> step, std::span<const double> loss, std::size_t from, std::int64_t after_step);
+/// Largest loss in the rows from `from` on whose step is `after_step` or later; NaN when there is none.
+double largest_loss(std::span<const std::int64_t> step, std::span<const double> loss, std::size_t from,
+                    std::int64_t after_step);
 
 }  // namespace grokscope::slingshot
