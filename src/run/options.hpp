@@ -54,7 +54,9 @@ struct Expectation {
   std::optional<Crossing> first;
   std::optional<std::int64_t> at_step;
   std::optional<std::string> at_first_of;
-  std::string take = "last";
+  std::optional<std::string> take;
+  std::optional<std::string> over;
+  std::optional<std::string> divided_by;
   std::string source;
   std::string why;
   void declare(Schema& s);

@@ -10,6 +10,7 @@
 #include "io/run_writer.hpp"
 #include "probes/gop_probe.hpp"
 #include "run/device.hpp"
+#include "run/initialisation.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
 #include "run/summary.hpp"
@@ -40,13 +41,14 @@ class Session {
  public:
   Session(const Communicator& comm, RunConfiguration& c, const SessionOptions& options)
       : comm_(comm), c_(c), options_(options),
-        log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()), stop_(options.max_time_s),
-        directory_(open_directory(comm, c, options)), events_(c.training), stop_rule_(c.training.stop_when) {}
+        log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
+        stop_(options.max_time_s, options.stop_asked), directory_(open_directory(comm, c, options)), events_(c.training), stop_rule_(c.training.stop_when) {}
 
   SessionResult run();
 
  private:
   void build();
+  void initialise();
   void resume();
   void train();
   bool log_due(const Moment& now) const;
@@ -79,6 +81,8 @@ class Session {
   bool was_done_ = false;
   std::int64_t last_commit_epoch_ = -1;
   double last_commit_at_s_ = 0;
+  std::vector<NamedArray> start_;  ///< of training.init_from
+  Attributes provenance_;
   Stopwatch watch_;
   std::int64_t first_step_ = 0;
   std::vector<Verdict> verdicts_;
@@ -99,12 +103,14 @@ void Session::build() {
     c_.task->convert(choose_device(c_.training.device, comm_.rank()), parameter_type(c_.training));
     if (const auto warning = check_storage_limits(c_); !warning.empty()) log_.warn("{}", warning);
   });
+  if (c_.training.init_from) initialise();
   auto& parameters = c_.task->model().parameters;
   log_.info("{} training and {} test examples, {} parameters in {} layers", c_.task->data().train.size(),
             c_.task->data().test.size(), parameters.total(), parameters.layers().size());
   auto arrays = c_.task->data().train.arrays("train");
   for (auto& array : c_.task->data().test.arrays("test")) arrays.push_back(std::move(array));
   for (auto& array : c_.task->extra_data()) arrays.push_back(std::move(array));
+  arrays.insert(arrays.end(), start_.begin(), start_.end());
   directory_.write_data(comm_, arrays);
 
   WriterOptions writing;
@@ -113,13 +119,30 @@ void Session::build() {
                              {"normalisation", std::string("1/N")}};
   writer_.emplace(comm_, directory_, log_, writing);
   trainer_.emplace(comm_, *c_.task, c_.training, timers_);
+  if (auto mask = mask_of(start_, parameters); !mask.empty()) trainer_->set_mask(std::move(mask));
+}
+
+void Session::initialise() {
+  const auto data_file = directory_.path() / "data.h5";
+  const bool stored = comm_.broadcast_value(std::int64_t{std::filesystem::exists(data_file)}) != 0;
+  comm_.agree([&] {
+    if (!stored) {
+      start_ = read_start(c_);
+      return;
+    }
+    start_ = read_data(data_file);
+    std::erase_if(start_, [](const NamedArray& array) { return !array.name.starts_with("start/"); });
+    apply_start(start_, c_.task->model().parameters);
+  });
+  log_.info("starting from {}", c_.training.init_from->run);
 }
 
 void Session::resume() {
   const auto timer = timers_.scope("resume");
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
   const auto checkpoint = writer_->resume();
-  writer_->set_provenance(provenance(comm_, options_.launch, options_.arguments));
+  provenance_ = provenance(comm_, options_.launch, options_.arguments);
+  writer_->set_provenance(provenance_);
   const auto last = c_.gop.effective_schedule().unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch()
                                                                 : trainer_->total_steps();
   if (c_.gop.enabled) {
@@ -251,7 +274,8 @@ bool Session::commit_due(const Moment& now) const {
 Attributes Session::event_attributes() const {
   const auto step = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->step) : kMissing; };
   const auto epoch = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->epoch) : kMissing; };
-  return {{"t_mem_step", step(events_.t_mem())}, {"t_mem_epoch", epoch(events_.t_mem())},
+  return {{"t_mem", step(events_.t_mem())}, {"t_gen", step(events_.t_gen())},
+          {"t_mem_step", step(events_.t_mem())}, {"t_mem_epoch", epoch(events_.t_mem())},
           {"t_gen_step", step(events_.t_gen())}, {"t_gen_epoch", epoch(events_.t_gen())}, {"rule", events_.rule()}};
 }
 
@@ -287,6 +311,9 @@ void Session::commit(const Moment& now, Seen seen) {
   }
   checkpoint.arrays.push_back(NamedArray::from<double>("probes/session/history",
                                                        {static_cast<std::int64_t>(history_.step.size()), 6}, rows));
+  auto facts = provenance_;
+  facts.emplace_back("walltime_s", watch_.seconds());
+  writer_->set_provenance(std::move(facts));
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
   last_commit_at_s_ = watch_.seconds();

@@ -73,9 +73,7 @@ void print_summary(const Communicator& comm, Log& log, const TimerTree& timers, 
   log.info("memorised (t_mem): {}; generalised (t_gen): {}", show(event(events, "t_mem_step")),
            show(event(events, "t_gen_step")));
   if (!verdicts.empty()) log.info("claim against result:");
-  for (const auto& v : verdicts) {
-    log.info("  [{}] {}: {}{}", v.met ? "ok" : "MISSED", v.claim, v.found, v.source.empty() ? "" : " (" + v.source + ")");
-  }
+  for (const auto& v : verdicts) log.info("  {}", verdict_line(v));
   log.info("files: {}", (directory / "metrics.h5").string());
   log.info("next:  tools/visualize_gop.py --results_dir {}", directory.string());
   log.info("cite:  {}", citation);

@@ -1,1 +1,2 @@
 grokscope_test(comm communicator RANKS 1 2 3 7 USES gs_comm)
+grokscope_test(comm mailbox RANKS 1 2 3 USES gs_comm)

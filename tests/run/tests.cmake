@@ -4,7 +4,7 @@ if(NOT GROKSCOPE_PYTHON)
   find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin REQUIRED)
 endif()
 
-foreach(name IN ITEMS session repeat resume bad_input commands)
+foreach(name IN ITEMS session repeat resume bad_input commands start studies reproduce)
   add_test(NAME run.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py"
                                     $<TARGET_FILE:grokscope>)
   set_tests_properties(run.${name} PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
@@ -12,3 +12,6 @@ endforeach()
 
 grokscope_test(run split TORCH RANKS 2 4 TIMEOUT 300 USES gs_run gs_experiments)
 grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
+grokscope_test(run member_queue USES gs_run)
+grokscope_test(run expected TORCH USES gs_run)
+grokscope_test(run study TORCH RANKS 1 2 4 TIMEOUT 300 USES gs_run gs_experiments)
