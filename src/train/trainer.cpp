@@ -114,8 +114,16 @@ Evaluation Trainer::evaluate(const StepPass& pass) const {
 void Trainer::update() {
   const auto timer = timers_.scope("update");
   task_.before_update(now());
+  for (std::size_t k = 0; k < mask_.size(); ++k) gradients_[k] = gradients_[k] * mask_[k];
   optimizer_.update(gradients_, step_);
   ++step_;
+}
+
+void Trainer::set_mask(std::vector<at::Tensor> mask) {
+  const auto& parameters = task_.model().parameters.all();
+  require(mask.size() == parameters.size(), "a mask for another set of parameters");
+  for (std::size_t k = 0; k < mask.size(); ++k) mask[k] = mask[k].to(parameters[k].value.options().requires_grad(false));
+  mask_ = std::move(mask);
 }
 
 std::vector<NamedArray> Trainer::state() const {
