@@ -2,13 +2,15 @@
 
 #include "experiments/03_nanda_progress/experiment.hpp"
 #include "experiments/05_liu_omnigrok/experiment.hpp"
+#include "experiments/06_humayun_deep/experiment.hpp"
 #include "experiments/08_doshi_polynomials/experiment.hpp"
 #include "experiments/09_levi_linear/experiment.hpp"
+#include "experiments/10_minegishi_tickets/experiment.hpp"
 
 namespace grokscope {
 
 std::vector<Experiment> all_experiments() {
-  return {nanda_progress(), liu_omnigrok(), doshi_polynomials(), levi_linear()};
+  return {nanda_progress(), liu_omnigrok(), humayun_deep(), doshi_polynomials(), levi_linear(), minegishi_tickets()};
 }
 
 }  // namespace grokscope

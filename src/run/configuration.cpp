@@ -49,6 +49,10 @@ void check_together(const Node& root, const RunConfiguration& c) {
     problems.add("training.device", "cuda is not to be had here", "this LibTorch has no CUDA or the machine no GPU",
                  "use cpu or auto");
   }
+  if (const auto& schedule = c.task->observation_schedule(); schedule && schedule->kind == "adaptive") {
+    problems.add("observables.schedule.kind", "adaptive is not to be had here",
+                 "observables of earlier moments are never made after the fact", "use every, log or list");
+  }
   for (std::size_t i = 0; i < c.expected.size(); ++i) {
     const auto& e = c.expected[i];
     const std::size_t wanted = e.is == "never" ? 0 : e.is == "within" && e.rel_tol == 0 ? 2 : 1;

@@ -32,6 +32,8 @@ RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c,
                             [&](const std::string& stored) { return explain_difference(stored, c.schemas); });
 }
 
+const std::string kObservedSeries = "probes/session/observables/";  ///< in a checkpoint
+
 /// How much of a moment has been recorded. A stop can fall between, and the resumed run takes up there.
 enum class Seen : std::int64_t { nothing, evaluated, everything };
 
@@ -49,9 +51,11 @@ class Session {
   void build();
   void resume();
   void train();
+  std::int64_t last_in(const std::string& unit) const;
   bool log_due(const Moment& now) const;
   void look(const Moment& now, StepPass& pass);
   void record_evaluation(const Moment& now, const Evaluation& evaluation);
+  void observe(const Moment& now);
   void commit(const Moment& now, Seen seen);
   bool commit_due(const Moment& now) const;
   void stop_here(const Moment& now);
@@ -72,6 +76,7 @@ class Session {
   std::optional<RunWriter> writer_;
   std::optional<Trainer> trainer_;
   std::unique_ptr<GopProbe> probe_;
+  std::optional<Schedule> observations_;  ///< none: at every evaluation
   Events events_;
   StopWatcher stop_rule_;
   History history_;
@@ -113,6 +118,12 @@ void Session::build() {
                              {"normalisation", std::string("1/N")}};
   writer_.emplace(comm_, directory_, log_, writing);
   trainer_.emplace(comm_, *c_.task, c_.training, timers_);
+  if (const auto& schedule = c_.task->observation_schedule()) observations_.emplace(*schedule, last_in(schedule->unit));
+}
+
+/// The final moment, counted in "epoch" or "step".
+std::int64_t Session::last_in(const std::string& unit) const {
+  return unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch() : trainer_->total_steps();
 }
 
 void Session::resume() {
@@ -120,8 +131,7 @@ void Session::resume() {
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
   const auto checkpoint = writer_->resume();
   writer_->set_provenance(provenance(comm_, options_.launch, options_.arguments));
-  const auto last = c_.gop.effective_schedule().unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch()
-                                                                : trainer_->total_steps();
+  const auto last = last_in(c_.gop.effective_schedule().unit);
   if (c_.gop.enabled) {
     probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
                                         c_.storage, c_.training, last, trainer_->is_full_batch(),
@@ -143,8 +153,12 @@ void Session::resume() {
     const Evaluation e{values[i + 2], values[i + 3], values[i + 4], values[i + 5]};
     events_.observe(now, e);
     stop_rule_.observe(now, e);
-    history_.step.push_back(now.step);
-    history_.evaluations.push_back(e);
+    history_.add(now.step, e);
+  }
+  for (const auto& array : checkpoint->arrays) {
+    if (!array.name.starts_with(kObservedSeries)) continue;
+    const auto series = array.values<double>();
+    history_.observables[array.name.substr(kObservedSeries.size())].assign(series.begin(), series.end());
   }
   log_.info("resuming at epoch {} (step {})", checkpoint->epoch, checkpoint->step);
 }
@@ -169,7 +183,7 @@ void Session::train() {
 
 bool Session::log_due(const Moment& now) const {
   const auto& t = c_.training;
-  if (now.final) return true;
+  if (now.final || (observations_ && observations_->due(now))) return true;
   if (t.log_unit == "step") return now.step % t.log_interval == 0;
   return now.at_epoch_start() && now.epoch % t.log_interval == 0;
 }
@@ -199,8 +213,7 @@ void Session::look(const Moment& now, StepPass& pass) {
 void Session::record_evaluation(const Moment& now, const Evaluation& e) {
   events_.observe(now, e);
   stop_rule_.observe(now, e);
-  history_.step.push_back(now.step);
-  history_.evaluations.push_back(e);
+  history_.add(now.step, e);
   Record record{"training", now.epoch, now.step, {}};
   const auto loss = c_.task->loss().definition();
   record.set({"train_loss", "training loss", "loss", loss}, e.train_loss);
@@ -210,10 +223,17 @@ void Session::record_evaluation(const Moment& now, const Evaluation& e) {
   record.set({"weight_norm", "norm of all parameters", "parameter", "sqrt of the sum of squares"},
              c_.task->model().parameters.norm());
   writer_->append(record);
+  if (!observations_ || observations_->due(now)) observe(now);
+  show_progress(now, e);
+}
+
+void Session::observe(const Moment& now) {
+  const auto timer = timers_.scope("observe");
   Record observables{"observables", now.epoch, now.step, {}};
   c_.task->observe(now, Spread(comm_), observables);
+  c_.task->remember(now);
+  history_.add(observables);
   if (!observables.measurements.empty()) writer_->append(observables);
-  show_progress(now, e);
 }
 
 void Session::show_progress(const Moment& now, const Evaluation& e) {
@@ -287,6 +307,10 @@ void Session::commit(const Moment& now, Seen seen) {
   }
   checkpoint.arrays.push_back(NamedArray::from<double>("probes/session/history",
                                                        {static_cast<std::int64_t>(history_.step.size()), 6}, rows));
+  for (const auto& [name, series] : history_.observables) {
+    checkpoint.arrays.push_back(
+        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series));
+  }
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
   last_commit_at_s_ = watch_.seconds();

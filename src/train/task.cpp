@@ -9,7 +9,25 @@ void convert_split(Dataset& split, at::Device device, at::ScalarType dtype) {
   if (split.targets.is_floating_point()) split.targets = split.targets.to(dtype);
 }
 
+const std::string kObservables = "observables/";
+
 }  // namespace
+
+void History::add(std::int64_t at_step, const Evaluation& evaluation) {
+  step.push_back(at_step);
+  evaluations.push_back(evaluation);
+  for (auto& [name, series] : observables) series.resize(step.size(), kMissing);
+}
+
+void History::add(const Record& observation) {
+  for (const auto& m : observation.measurements) {
+    if (m.is_vector) continue;
+    require(m.quantity.path.starts_with(kObservables), "an observable outside observables/");
+    auto& series = observables[m.quantity.path.substr(kObservables.size())];
+    series.resize(step.size(), kMissing);
+    series.back() = m.values.front();
+  }
+}
 
 void Task::restore_data(std::span<const NamedArray> arrays) {
   const auto split = [&](const std::string& name) {
@@ -17,6 +35,11 @@ void Task::restore_data(std::span<const NamedArray> arrays) {
                    to_tensor(find_array(arrays, name + "/targets"))};
   };
   data_ = {split("train"), split("test")};
+}
+
+void Task::declare_observation_schedule(Schemas& schemas) {
+  schemas.section("observables").add("schedule", observation_schedule_, "moments at which the paper's own quantities are "
+                                     "measured, beside the last one; none: at every evaluation");
 }
 
 void Task::convert(at::Device device, at::ScalarType dtype) {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "nn/pass.hpp"
 #include "train/moment.hpp"
 #include "train/options.hpp"
+#include "train/schedule.hpp"
 
 namespace grokscope {
 
@@ -51,6 +54,13 @@ struct Result {
 struct History {
   std::vector<std::int64_t> step;
   std::vector<Evaluation> evaluations;
+  /// The scalars of observe(), by their name behind "observables/"; every series is as long as `step`, and NaN where there
+  /// was no observation or none of this number.
+  std::map<std::string, std::vector<double>> observables;
+
+  void add(std::int64_t at_step, const Evaluation& evaluation);
+  /// Of the moment last added.
+  void add(const Record& observation);
 };
 
 class Task {
@@ -88,6 +98,15 @@ class Task {
   /// The paper's own quantities at this moment. Every process calls it.
   virtual void observe(const Moment&, const Spread&, Record&) const {}
 
+  /// Follows every observe(): keeps what observations of later moments are compared with.
+  virtual void remember(const Moment&) {}
+  /// What was kept, under any names: checkpoints hold it, so that a resumed run observes the same.
+  virtual std::vector<NamedArray> state() const { return {}; }
+  virtual void load(std::span<const NamedArray>) {}
+
+  /// When observe() is called, and once more at the end; none: at every evaluation. These moments are evaluated too.
+  const std::optional<ScheduleOptions>& observation_schedule() const { return observation_schedule_; }
+
   /// The paper's own numbers for a whole run. Called on one process.
   virtual std::vector<Result> results(const TrainingOptions&, const History&) const { return {}; }
 
@@ -95,9 +114,15 @@ class Task {
   void convert(at::Device device, at::ScalarType dtype);
 
  protected:
+  /// Declares observables.schedule; for tasks whose observables cost more than an evaluation.
+  void declare_observation_schedule(Schemas& schemas);
+
   DataSplits data_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Loss> loss_;
+
+ private:
+  std::optional<ScheduleOptions> observation_schedule_;
 };
 
 /// The type that `loss_dtype` stands for.

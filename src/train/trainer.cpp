@@ -8,6 +8,8 @@
 namespace grokscope {
 namespace {
 
+const std::string kTaskState = "probes/task/";
+
 std::span<const std::byte> bytes_of(const at::Tensor& t) {
   return {static_cast<const std::byte*>(t.data_ptr()), t.nbytes()};
 }
@@ -116,6 +118,10 @@ std::vector<NamedArray> Trainer::state() const {
   std::vector<NamedArray> arrays;
   for (const auto& p : task_.model().parameters.all()) arrays.push_back(to_named_array("parameters/" + p.name, p.value));
   for (auto& array : optimizer_.state()) arrays.push_back(std::move(array));
+  for (auto& array : task_.state()) {
+    array.name = kTaskState + array.name;
+    arrays.push_back(std::move(array));
+  }
   arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_));
   return arrays;
 }
@@ -127,6 +133,13 @@ void Trainer::load(std::span<const NamedArray> arrays) {
     value.copy_(to_tensor(find_array(arrays, "parameters/" + p.name)));
   }
   optimizer_.load(arrays);
+  std::vector<NamedArray> of_task;
+  for (const auto& array : arrays) {
+    if (!array.name.starts_with(kTaskState)) continue;
+    of_task.push_back(array);
+    of_task.back().name.erase(0, kTaskState.size());
+  }
+  task_.load(of_task);
   step_ = find_array(arrays, "rng/step").values<std::int64_t>()[0];
 }
 

@@ -8,6 +8,7 @@
 #include "base/block_cyclic.hpp"
 #include "comm/communicator.hpp"
 #include "gradients/gradient_matrix.hpp"
+#include "nn/folded_mlp.hpp"
 #include "nn/linear_model.hpp"
 #include "nn/loss.hpp"
 #include "nn/mlp.hpp"
@@ -52,9 +53,14 @@ inline SmallModel small_power_mlp(std::int64_t n) {
           residues(n, 5, "x", 2), residues(n, 5, "y", 1)};
 }
 
-/// Both sides of every size: N < P for the first three, N > P for the last two.
+inline SmallModel small_folded_mlp(std::int64_t n) {
+  return {"folded MLP", std::make_shared<FoldedMlp>(FoldedMlpShape{5, 8, 3}, 9), cross_entropy(at::kDouble),
+          residues(n, 5, "x", 2), residues(n, 5, "y", 1)};
+}
+
+/// Both sides of every size: N < P for the first four, N > P for the last two.
 inline std::vector<SmallModel> small_models() {
-  return {small_transformer(19), small_mlp(23), small_linear(13, 7, 3), small_linear(31, 5, 2),
+  return {small_transformer(19), small_folded_mlp(21), small_mlp(23), small_linear(13, 7, 3), small_linear(31, 5, 2),
           small_power_mlp(73)};
 }
 

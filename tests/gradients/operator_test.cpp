@@ -8,6 +8,7 @@
 #include "gradients/gram.hpp"
 #include "gradients/panel.hpp"
 #include "gradients/products.hpp"
+#include "nn/folded_mlp.hpp"
 #include "nn/layers.hpp"
 #include "nn/linear_model.hpp"
 #include "nn/mlp.hpp"
@@ -72,6 +73,8 @@ std::vector<Case> cases(std::int64_t n) {
                     one_hot_mse(at::kDouble), residues(n, 5, "x", 3), residues(n, 5, "y", 1)});
   result.push_back({"transformer", std::make_shared<OneLayerTransformer>(OneLayerTransformerShape{5, 8, 2, 12}, 9),
                     cross_entropy(at::kDouble), residues(n, 5, "x", 2), residues(n, 5, "y", 1)});
+  result.push_back({"folded MLP", std::make_shared<FoldedMlp>(FoldedMlpShape{5, 8, 6}, 9), cross_entropy(at::kDouble),
+                    residues(n, 5, "x", 2), residues(n, 5, "y", 1)});
   result.push_back({"tied", std::make_shared<TiedModel>(), cross_entropy(at::kDouble), residues(n, 7, "x", 2),
                     residues(n, 7, "y", 1)});
   return result;

@@ -14,7 +14,7 @@ namespace grokscope {
 namespace {
 
 std::vector<SmallModel> models(std::int64_t n) {
-  return {small_transformer(n), small_mlp(n), small_power_mlp(n), small_linear(n, 6, 3)};
+  return {small_transformer(n), small_folded_mlp(n), small_mlp(n), small_power_mlp(n), small_linear(n, 6, 3)};
 }
 
 double resident_mb() {

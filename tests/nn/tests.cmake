@@ -1,3 +1,6 @@
 grokscope_test(nn pass TORCH USES gs_nn)
 grokscope_test(nn loss TORCH USES gs_nn)
 grokscope_test(nn parameters TORCH USES gs_nn)
+grokscope_test(nn input_gradient TORCH USES gs_nn)
+grokscope_test(nn mask TORCH USES gs_nn)
+grokscope_test(nn folded_mlp TORCH USES gs_nn)
