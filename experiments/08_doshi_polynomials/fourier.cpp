@@ -15,12 +15,16 @@ at::Tensor inverse_participation_ratio(const at::Tensor& table) {
   return power.square().sum(0) / power.sum(0).square();
 }
 
-at::Tensor in_order_of_logarithm(const at::Tensor& table, std::int64_t p) {
+at::Tensor powers_of_primitive_root(std::int64_t p) {
   const auto root = primitive_root(p);
-  auto order = at::empty({p - 1}, at::kLong);
+  auto powers = at::empty({p - 1}, at::kLong);
   std::int64_t power = 1;
-  for (std::int64_t k = 0; k < p - 1; ++k, power = power * root % p) order[k] = power;
-  return table.detach().to(at::kCPU).index_select(0, order);
+  for (std::int64_t k = 0; k < p - 1; ++k, power = power * root % p) powers[k] = power;
+  return powers;
+}
+
+at::Tensor in_order_of_logarithm(const at::Tensor& table, std::int64_t p) {
+  return table.detach().to(at::kCPU).index_select(0, powers_of_primitive_root(p));
 }
 
 }  // namespace grokscope::doshi

@@ -54,6 +54,7 @@ class Trainer {
   Dataset present_batch() const;
   std::pair<double, double> score(const Dataset& split) const;
   void reduce_gradients(Pass& pass);
+  void constrain_norm();
 
   const Communicator& comm_;
   Task& task_;
@@ -68,6 +69,7 @@ class Trainer {
   mutable std::int64_t order_epoch_ = -1;
   mutable at::Tensor order_;  ///< of the present epoch's examples, for minibatches
   std::vector<at::Tensor> gradients_;
+  double initial_norm_;  ///< of all parameters; constrain_norm keeps it
 };
 
 }  // namespace grokscope
