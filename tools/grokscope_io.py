@@ -5,41 +5,9 @@ interrupted and older runs alike: what is not there is None, a value that does n
 nothing of plots, models or MPI. Needs h5py and numpy: where the running Python lacks them it starts the
 system's Python in its place.
 """
-import importlib
 import os
-import subprocess
-import sys
 
-SYSTEM_PYTHON = os.environ.get("GROKSCOPE_PYTHON", "/usr/bin/python3")
-PACKAGES = {"h5py": "python3-h5py", "numpy": "python3-numpy", "matplotlib": "python3-matplotlib"}
-
-
-def require_modules(*modules):
-    """Makes sure that `modules` can be imported, replacing this process by the system's Python where only
-    that has them."""
-    try:
-        for module in modules:
-            importlib.import_module(module)
-        return
-    except ImportError as error:
-        reason = error
-    already_replaced = os.environ.get("GROKSCOPE_PYTHON_REPLACED") == str(os.getpid())  # exec keeps the pid
-    if not already_replaced and os.access(SYSTEM_PYTHON, os.X_OK):
-        probe = subprocess.run(
-            [SYSTEM_PYTHON, "-c", "import " + ", ".join(modules)], capture_output=True, check=False
-        )
-        if probe.returncode == 0:
-            os.environ["GROKSCOPE_PYTHON_REPLACED"] = str(os.getpid())
-            arguments = getattr(sys, "orig_argv", [sys.executable] + sys.argv)[1:]
-            os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON] + arguments)
-    packages = " ".join(PACKAGES[module] for module in modules)
-    print(
-        f"error: {sys.executable} lacks what this tool needs ({reason}), run: apt install {packages}, or "
-        "name a Python that has it in GROKSCOPE_PYTHON",
-        file=sys.stderr,
-    )
-    sys.exit(3)
-
+from tool_process import ENVIRONMENT_ERROR, USER_ERROR, ToolError, require_modules, run_tool
 
 # Published files are immutable and replaced by renaming, so that locks protect nothing; on many network file
 # systems asking for one fails.
@@ -56,17 +24,37 @@ from typing import NamedTuple, Optional  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
+from hdf5_access import (  # noqa: E402
+    as_slice,
+    attributes_of,
+    axes_of,
+    dataset_names,
+    dataset_values,
+    member,
+    natural_key,
+    plain,
+    shape_of,
+)
+
+__all__ = [  # with what tools take from the two modules below this one
+    "ENVIRONMENT_ERROR",
+    "USER_ERROR",
+    "Parameter",
+    "Run",
+    "Series",
+    "ToolError",
+    "Transition",
+    "find_runs",
+    "natural_key",
+    "open_run",
+    "plain",
+    "reached",
+    "require_modules",
+    "run_tool",
+    "shape_of",
+]
+
 METRICS, GOP_FULL, GOP_LAYERS, DATA = "metrics.h5", "gop_full.h5", "gop_layers.h5", "data.h5"
-USER_ERROR, ENVIRONMENT_ERROR = 2, 3
-AXES = ("epoch", "step")
-
-
-class ToolError(Exception):
-    """A problem to tell the user: "problem (why it is a problem), suggestion"."""
-
-    def __init__(self, message, exit_code=USER_ERROR):
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class Series(NamedTuple):
@@ -94,16 +82,6 @@ class Transition(NamedTuple):
     t_mem: Optional[float]
     t_gen: Optional[float]
     rule: str
-
-
-def run_tool(main):
-    """Runs a tool's main() and ends the process with its exit code; a ToolError becomes one line on
-    stderr."""
-    try:
-        sys.exit(main())
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 def find_runs(patterns):
@@ -136,27 +114,6 @@ def open_run(path):
             f"{folder} has no {METRICS} (it is not a run directory, or nothing is committed yet), {hint}"
         )
     return Run(folder)
-
-
-def plain(value):
-    """An HDF5 attribute or scalar as a plain Python value: text, number, list of numbers or texts."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, np.ndarray):
-        return plain(value[()]) if value.ndim == 0 else [plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def shape_of(entry):
-    """A parameter's shape, stored as text ("96 x 12", "[96, 12]") or as integers padded with zeros or -1."""
-    entry = plain(entry)
-    numbers = [int(number) for number in re.findall(r"\d+", entry)] if isinstance(entry, str) else entry
-    return tuple(int(number) for number in np.atleast_1d(numbers) if number > 0)
-
-
-def natural_key(text):
-    """Sorts blocks.2 before blocks.10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 class Run:
@@ -433,75 +390,6 @@ class Run:
                 f"{self.path / file_name} is not JSON ({error}), resume the run to write it again",
                 ENVIRONMENT_ERROR,
             ) from error
-
-
-def member(group, name):
-    """group[name], None when there is none. An external link whose file is missing is an error, not an
-    absence."""
-    try:
-        return group[name] if name else group
-    except KeyError as error:
-        if "external" in str(error):
-            raise ToolError(
-                f"{group.file.filename}: {name} lies in a file that is missing ({error.args[0]}), copy "
-                "the whole run directory with its .segments",
-                ENVIRONMENT_ERROR,
-            ) from error
-        return None
-
-
-def dataset_values(file, name, selection=()):
-    dataset = member(file, name)
-    return dataset[selection] if isinstance(dataset, h5py.Dataset) else None
-
-
-def attributes_of(file, name):
-    """Attributes as plain values, those of HDF5's dimension scales left out."""
-    found = member(file, name)
-    hidden = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME")
-    return (
-        {}
-        if found is None
-        else {key: plain(value) for key, value in found.attrs.items() if key not in hidden}
-    )
-
-
-def dataset_names(file, prefix):
-    group = member(file, prefix)
-    for key in group if isinstance(group, h5py.Group) else ():
-        name = f"{prefix}/{key}" if prefix else key
-        if isinstance(member(group, key), h5py.Group):
-            yield from dataset_names(file, name)
-        elif key not in AXES:
-            yield name
-
-
-def axes_of(dataset):
-    """(epoch, step) of a dataset: its dimension scales, else the `epoch` and `step` beside it or in the
-    nearest group above that fit its length. Files without steps (older tools) count epochs as steps. None
-    when nothing fits.
-    """
-    found = {scale.name.rsplit("/", 1)[1]: scale for scale in dataset.dims[0].values() if scale.name}
-    group = dataset.parent
-    while not any(axis in found for axis in AXES):
-        found = {
-            axis: group[axis] for axis in AXES if axis in group and group[axis].shape == dataset.shape[:1]
-        }
-        if group.name == "/":
-            break
-        group = group.parent
-    scale_group = next(iter(found.values())).parent if found else None
-    for axis in AXES:
-        if found and axis not in found and axis in scale_group:
-            found[axis] = scale_group[axis]
-    epoch, step = (found[axis][()] if axis in found else None for axis in AXES)
-    if epoch is None and step is None:
-        return None
-    return (step if epoch is None else epoch), (epoch if step is None else step)
-
-
-def as_slice(selection):
-    return slice(*selection) if isinstance(selection, (tuple, list)) else selection or slice(None)
 
 
 def reached(step):

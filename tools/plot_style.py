@@ -132,6 +132,14 @@ def marked_points(ax, x, y, count=9):
     return sorted({int(there[np.abs(position - place).argmin()]) for place in wanted})
 
 
+def log_spaced(n, limit):
+    """At most `limit` of the indices 0..n-1, all where they fit, else evenly spread over log(1 + i), ends
+    included."""
+    if n <= limit:
+        return np.arange(n)
+    return np.unique(np.round(np.geomspace(1, n, limit)).astype(int)) - 1
+
+
 def say_empty(ax, why):
     """An empty panel that says why."""
     for axis in (ax.xaxis, ax.yaxis):

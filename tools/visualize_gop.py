@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """What happened in this run? Draws the figures of one run directory, finished or still running.
 
-Each figure below arranges panels of plot_panels.py. Nothing is computed here beyond what is drawn, and
-nothing in the run directory is touched but the folder of the plots.
+Each figure below arranges panels of plot_panels.py and its neighbours. Nothing is computed here beyond what is
+drawn, and nothing in the run directory is touched but the folder of the plots.
 """
 import argparse
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
+import plot_layers
+import plot_observables
 import plot_panels as panels
+import plot_spectra
 import plot_style as style
 
 PANELS_PER_PAGE = 12
@@ -71,43 +74,45 @@ def top_eigenvalues(run, _):
 
 
 def eigenvalue_spectrum(run, epochs):
-    epochs = epochs or panels.spread_epochs(run)
+    epochs = epochs or plot_spectra.spread_epochs(run)
     fig = new_figure(run, "eigenvalue spectra", 7.2, 3.6)
     grid = fig.add_gridspec(1, 2, width_ratios=(1.6, 1))
     axes = [fig.add_subplot(grid[0]), fig.add_subplot(grid[1])]
-    panels.spectra(axes[0], run, epochs)
-    panels.cumulative_share(axes[1], run, epochs)
+    plot_spectra.spectra(axes[0], run, epochs)
+    plot_spectra.cumulative_share(axes[1], run, epochs)
     style.letter_panels(axes)
     return [fig]
 
 
 def eigenvalue_spectrum_grokking(run, epochs):
-    chosen = [(epoch, "") for epoch in epochs] if epochs else panels.jump_epochs(run)
+    chosen = [(epoch, "") for epoch in epochs] if epochs else plot_spectra.jump_epochs(run)
     fig = new_figure(run, "the spectrum through the jump", 9.2, 4.8)
     grid = fig.add_gridspec(2, 3, height_ratios=(1, 2.4), width_ratios=(1.35, 0.03, 1))
     axes = [fig.add_subplot(grid[0, 0]), fig.add_subplot(grid[1, 0]), fig.add_subplot(grid[:, 2])]
     panels.accuracy(axes[0], run, run.series)
-    mesh = panels.heat_map(axes[1], run)
+    mesh = plot_spectra.heat_map(axes[1], run)
     if mesh is not None:
         fig.colorbar(
             mesh, cax=fig.add_subplot(grid[1, 1]), extend="min", label="eigenvalue (grey: ≤ noise floor)"
         )
     labels = [label for _, label in chosen if label]
     title = "Spectra around the jump" if "at" in labels else "Spectra" + (" (no jump yet)" if labels else "")
-    panels.spectra(axes[2], run, [epoch for epoch, _ in chosen], labels, title)
+    plot_spectra.spectra(axes[2], run, [epoch for epoch, _ in chosen], labels, title)
     style.letter_panels(axes)
     panels.transition_legend(fig, run)
     return [fig]
 
 
 def layers(run, _):
-    draws = [panels.layer_shares]
+    draws = [plot_layers.layer_shares]
     for metric, title in (
         ("gop_stable_rank", "Stable rank"),
         ("gop_participation_ratio", "Participation ratio"),
         ("gop_spectral_norm", "Largest eigenvalue"),
     ):
-        draws.append(lambda ax, run, metric=metric, title=title: panels.layer_metric(ax, run, metric, title))
+        draws.append(
+            lambda ax, run, metric=metric, title=title: plot_layers.layer_metric(ax, run, metric, title)
+        )
     fig = grid_figure(run, "layers", 2, 2, draws)
     handles, labels = fig.axes[0].get_legend_handles_labels()
     if handles:
@@ -118,7 +123,7 @@ def layers(run, _):
 
 
 def observables(run, _):
-    every = panels.observable_panels(run)
+    every = plot_observables.observable_panels(run)
     if not every:
         every = [("Observables", lambda ax: style.say_empty(ax, "no data\nthis run records no /observables"))]
     pages = [every[i : i + PANELS_PER_PAGE] for i in range(0, len(every), PANELS_PER_PAGE)]
@@ -137,7 +142,7 @@ def observables(run, _):
 
 
 def summary(run, epochs):
-    chosen = epochs[:4] if epochs else [epoch for epoch, _ in panels.jump_epochs(run)]
+    chosen = epochs[:4] if epochs else [epoch for epoch, _ in plot_spectra.jump_epochs(run)]
     meshes = []
     fig = grid_figure(
         run,
@@ -152,8 +157,8 @@ def summary(run, epochs):
             panels.effective_ranks,
             panels.alignment,
             lambda ax, run: panels.top_eigenvalues(ax, run, legend=False),
-            lambda ax, run: panels.spectra(ax, run, chosen),
-            lambda ax, run: meshes.append((ax, panels.heat_map(ax, run))),
+            lambda ax, run: plot_spectra.spectra(ax, run, chosen),
+            lambda ax, run: meshes.append((ax, plot_spectra.heat_map(ax, run))),
         ],
     )
     for ax, mesh in meshes:
@@ -179,7 +184,7 @@ FIGURES = {
 
 def nearest_epochs(run, wanted):
     """The stored epochs nearest to the wanted ones; says so where they differ."""
-    available = panels.spectrum_epochs(run)
+    available = plot_spectra.spectrum_epochs(run)
     if not available.size:
         return []
     chosen = []

@@ -71,11 +71,15 @@ class NandaProgress : public Task {
   std::vector<Result> results(const TrainingOptions&, const History& history) const override {
     const auto keys = present_keys();
     const auto phases = nanda::find_phases(history);
-    return {{"key_frequencies", keys.empty() ? std::vector<double>{kMissing} : std::vector<double>(keys.begin(), keys.end())},
-            {"key_frequency_count", {static_cast<double>(keys.size())}},
-            {"phase_memorisation_end", {phases.memorisation}},
-            {"phase_circuit_formation_end", {phases.circuit_formation}},
-            {"phase_clean_up_end", {phases.clean_up}}};
+    return {{"key_frequencies", keys.empty() ? std::vector<double>{kMissing} : std::vector<double>(keys.begin(), keys.end()),
+             {"key frequencies at the end", "1", "norm above max/4 in W_E and in W_L, or those of the configuration"}},
+            {"key_frequency_count", {static_cast<double>(keys.size())}, {"number of key frequencies at the end", "1", ""}},
+            {"phase_memorisation_end", {phases.memorisation},
+             {"end of memorisation", "step", "observation with the lowest excluded loss"}},
+            {"phase_circuit_formation_end", {phases.circuit_formation},
+             {"end of circuit formation", "step", "last evaluation with a test loss of at least half its largest"}},
+            {"phase_clean_up_end", {phases.clean_up},
+             {"end of clean-up", "step", "first later evaluation with a test loss of at most 1/100 of its largest"}}};
   }
 
  private:

@@ -42,7 +42,10 @@ class LiuOmnigrok : public Task {
       data_.train = answered_by(teacher, gaussian_matrix(n_train_, dimension_, seed, "train_inputs"), 0);
       data_.test = answered_by(teacher, gaussian_matrix(n_test_, dimension_, seed, "test_inputs"), n_train_);
       teacher_.clear();
-      for (const auto& p : teacher.parameters.all()) teacher_.push_back(to_named_array("teacher/" + p.name, p.value));
+      for (const auto& p : teacher.parameters.all()) {
+        teacher_.push_back(to_named_array("teacher/" + p.name, p.value)
+                               .described({"teacher's " + p.name, "1", "the targets are its outputs"}));
+      }
       return;
     }
     const std::string fix = fmt::format("run tools/fetch_data.py mnist --dir {}", folder_);
@@ -66,9 +69,13 @@ class LiuOmnigrok : public Task {
   std::vector<Result> results(const TrainingOptions&, const History& history) const override {
     const auto norm = model().parameters.norm();
     const auto& last = history.evaluations.back();
-    return {{"alpha", {init_scale_}}, {"initial_weight_norm", {initial_norm_}}, {"final_weight_norm", {norm}},
-            {"final_train_loss", {last.train_loss}}, {"final_test_loss", {last.test_loss}},
-            {"final_train_acc", {last.train_acc}}, {"final_test_acc", {last.test_acc}}};
+    return {{"alpha", {init_scale_}, {"alpha", "1", "factor on the initial parameters: model.init_scale"}},
+            {"initial_weight_norm", {initial_norm_}, {"initial norm of all parameters", "1", "sqrt of the sum of squares"}},
+            {"final_weight_norm", {norm}, {"final norm of all parameters", "1", "sqrt of the sum of squares"}},
+            {"final_train_loss", {last.train_loss}, {"final training loss", "loss", "at the last step"}},
+            {"final_test_loss", {last.test_loss}, {"final test loss", "loss", "at the last step"}},
+            {"final_train_acc", {last.train_acc}, {"final training accuracy", "1", "at the last step"}},
+            {"final_test_acc", {last.test_acc}, {"final test accuracy", "1", "at the last step"}}};
   }
 
  private:

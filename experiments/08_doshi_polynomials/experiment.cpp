@@ -96,7 +96,8 @@ class DoshiPolynomials : public Task {
 
   std::vector<NamedArray> extra_data() const override {
     if (corruption_ == 0) return {};
-    return {to_named_array("corrupted_ids", corrupted_ids_)};
+    return {to_named_array("corrupted_ids", corrupted_ids_)
+                .described({"ids with random labels", "1", "training examples whose labels were drawn anew"})};
   }
 
  private:

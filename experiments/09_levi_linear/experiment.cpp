@@ -78,7 +78,10 @@ class LeviLinear : public Task {
 
   std::vector<NamedArray> extra_data() const override {
     std::vector<NamedArray> arrays;
-    for (std::size_t l = 0; l < teacher_.size(); ++l) arrays.push_back(to_named_array(matrix_name("teacher", l), teacher_[l]));
+    for (std::size_t l = 0; l < teacher_.size(); ++l) {
+      arrays.push_back(to_named_array(matrix_name("teacher", l), teacher_[l])
+                           .described({"teacher", "1", hidden_ ? "y = T_1^T a(T_0^T x), a the activation" : "y = T^T x"}));
+    }
     return arrays;
   }
 
@@ -98,8 +101,10 @@ class LeviLinear : public Task {
 
   std::vector<Result> results(const TrainingOptions& training, const History& history) const override {
     const auto measured = measured_times(history, threshold());
-    std::vector<Result> results{{"threshold_loss", {threshold()}}, {"t_train", {measured.train}}, {"t_gen", {measured.test}},
-                                {"delay", {measured.test - measured.train}}};
+    std::vector<Result> results{{"threshold_loss", {threshold()}, {"loss that counts as learned", "loss",
+                                 "where Gaussian errors have an accuracy of Erf(sqrt 2) = .9545: tolerance / 4 for one output"}}};
+    add_times(results, "", "", measured, {"measured", "step", "first evaluation with loss <= threshold_loss; NaN: never"});
+    results.push_back({"delay", {measured.test - measured.train}, {"delay", "step", "t_gen - t_train"}});
     const auto inputs = data_.train.inputs.to(at::kCPU, at::kDouble);
     const auto [nu, vectors] = at::linalg_eigh(inputs.t().mm(inputs) / static_cast<double>(n_train_), "U");
     if (!hidden_) {
@@ -177,19 +182,32 @@ class LeviLinear : public Task {
     return mean;
   }
 
+  static levi::Times over(const levi::Times& a, const levi::Times& b) { return {a.train / b.train, a.test / b.test}; }
+
+  /// Adds the pair of results <prefix>t_train<suffix> and <prefix>t_gen<suffix>.
+  static void add_times(std::vector<Result>& results, const std::string& prefix, const std::string& suffix,
+                        const levi::Times& times, const Description& d) {
+    results.push_back({prefix + "t_train" + suffix, {times.train}, {"memorisation time, " + d.long_name, d.units, d.definition}});
+    results.push_back({prefix + "t_gen" + suffix, {times.test}, {"generalisation time, " + d.long_name, d.units, d.definition}});
+  }
+
   /// What this very draw must do.
-  static void add_own_prediction(const levi::Dynamics& own, const levi::Times& measured, const History& history,
-                                 std::vector<Result>& results) {
+  void add_own_prediction(const levi::Dynamics& own, const levi::Times& measured, const History& history,
+                          std::vector<Result>& results) const {
     const auto last = history.step.empty() ? 0 : history.step.back();
-    const auto times = levi::crossing_times(own, results.front().values.front(), last);
+    const auto times = levi::crossing_times(own, threshold(), last);
     const auto end = own.at(static_cast<double>(last));
     const auto& e = history.evaluations.back();
-    results.insert(results.end(),
-                   {{"closed_form_t_train", {times.train}}, {"closed_form_t_gen", {times.test}},
-                    {"t_train_error", {std::abs(measured.train - times.train)}},
-                    {"t_gen_error", {std::abs(measured.test - times.test)}},
-                    {"final_train_loss_relative_error", {std::abs(e.train_loss / end.train - 1)}},
-                    {"final_test_loss_relative_error", {std::abs(e.test_loss / end.test - 1)}}});
+    add_times(results, "closed_form_", "", times,
+              {"in closed form", "step", "first step with loss <= threshold_loss for this very draw; NaN: never"});
+    add_times(results, "", "_error", {std::abs(measured.train - times.train), std::abs(measured.test - times.test)},
+              {"error", "step", "|measured - closed form|"});
+    const auto add = [&](const char* split, double measured_loss, double expected) {
+      results.push_back({fmt::format("final_{}_loss_relative_error", split), {std::abs(measured_loss / expected - 1)},
+                         {fmt::format("error of the final {} loss", split), "1", "|measured / closed form - 1|"}});
+    };
+    add("train", e.train_loss, end.train);
+    add("test", e.test_loss, end.test);
   }
 
   /// What draws do on average, for these inputs and in the limit of large d_in.
@@ -198,47 +216,59 @@ class LeviLinear : public Task {
     const auto last = history.step.empty() ? 0 : history.step.back();
     const levi::Limit limit{lambda(), training.lr, training.weight_decay, outputs(), init_scale_};
     const auto times = levi::crossing_times(limit, threshold(), 10 * last + 10);
-    const auto of_mean = levi::crossing_times(mean, threshold(), 10 * last + 10);
     const auto end = limit.at(static_cast<double>(last));
     const auto& e = history.evaluations.back();
-    results.insert(results.end(),
-                   {{"marchenko_pastur_t_train", {times.train}}, {"marchenko_pastur_t_gen", {times.test}},
-                    {"marchenko_pastur_delay", {times.test - times.train}},
-                    {"t_train_ratio", {measured.train / times.train}}, {"t_gen_ratio", {measured.test / times.test}},
-                    {"mean_over_draws_t_train_ratio", {of_mean.train / times.train}},
-                    {"mean_over_draws_t_gen_ratio", {of_mean.test / times.test}},
-                    {"final_train_loss_ratio", {e.train_loss / end.train}},
-                    {"final_test_loss_ratio", {e.test_loss / end.test}}});
-    if (lambda() < 1) results.push_back({"leading_order_delay", {levi::leading_order_delay(lambda(), training.lr / outputs())}});
+    add_times(results, "marchenko_pastur_", "", times,
+              {"of Marchenko-Pastur", "step", "first step with loss <= threshold_loss in the limit of large d; NaN: never"});
+    results.push_back({"marchenko_pastur_delay", {times.test - times.train}, {"delay of Marchenko-Pastur", "step", "t_gen - t_train"}});
+    if (lambda() < 1) {
+      results.push_back({"leading_order_delay", {levi::leading_order_delay(lambda(), training.lr / outputs())},
+                         {"delay for eps -> 0", "step", "d_out ln(1/(1-sqrt(lambda))) / (2 lr (1-sqrt(lambda))^2), Eq. 12"}});
+    }
+    add_times(results, "", "_ratio", over(measured, times), {"ratio", "1", "measured / Marchenko-Pastur"});
+    add_times(results, "mean_over_draws_", "_ratio",
+              over(levi::crossing_times(mean, threshold(), 10 * last + 10), times),
+              {"ratio of the mean over draws", "1",
+               "closed form of the losses averaged over data.draws students and teachers / Marchenko-Pastur"});
+    const Description ratio{"final loss, ratio", "1", "measured / expectation over Marchenko-Pastur at the last step"};
+    results.push_back({"final_train_loss_ratio", {e.train_loss / end.train}, ratio});
+    results.push_back({"final_test_loss_ratio", {e.test_loss / end.test}, ratio});
   }
 
-  /// The eigenvalues of Sigma = X^T X / N (descending) against the Marchenko-Pastur law of ratio lambda.
+  /// The eigenvalues of Sigma = X^T X / N against the Marchenko-Pastur law of ratio lambda.
   void add_spectrum(const std::vector<double>& nu, std::vector<Result>& results) const {
-    results.push_back({"lambda", {lambda()}});
-    results.push_back({"sigma_eigenvalues", nu});
-    results.push_back({"sigma_distance_to_marchenko_pastur", {levi::distance_to_marchenko_pastur(nu, lambda())}});
+    results.push_back({"lambda", {lambda()}, {"lambda", "1", "d_in / N"}});
+    results.push_back({"sigma_eigenvalues", nu, {"eigenvalues of Sigma", "1", "Sigma = X^T X / N, descending"}});
+    results.push_back({"sigma_distance_to_marchenko_pastur", {levi::distance_to_marchenko_pastur(nu, lambda())},
+                       {"distance to Marchenko-Pastur", "1",
+                        "largest difference of the distribution functions of Sigma's non-zero eigenvalues"}});
     const double low = std::pow(1 - std::sqrt(lambda()), 2), high = std::pow(1 + std::sqrt(lambda()), 2);
     std::vector<double> centre, expected;
     for (std::size_t cell = 0; cell < kDensityCells; ++cell) {
       centre.push_back(low + (high - low) * (static_cast<double>(cell) + 0.5) / static_cast<double>(kDensityCells));
       expected.push_back(levi::marchenko_pastur_density(lambda(), centre.back()));
     }
-    results.push_back({"sigma_density_nu", centre});
-    results.push_back({"sigma_density", levi::empirical_density(nu, low, high, kDensityCells)});
-    results.push_back({"marchenko_pastur_density", expected});
+    results.push_back({"sigma_density_nu", centre, {"eigenvalue of Sigma", "1", "middle of each cell"}});
+    results.push_back({"sigma_density", levi::empirical_density(nu, low, high, kDensityCells),
+                       {"density of Sigma's eigenvalues", "1", "share of the eigenvalues in a cell / its width"}});
+    results.push_back({"marchenko_pastur_density", expected,
+                       {"Marchenko-Pastur density", "1", "sqrt((nu+ - nu)(nu - nu-)) / (2 pi lambda nu)"}});
+    add_moments(nu, results);
+  }
+
+  void add_moments(const std::vector<double>& nu, std::vector<Result>& results) const {
     std::vector<double> moments, law;
     for (int k = 1; k <= kMoments; ++k) {
       double sum = 0;
       for (const double x : nu) sum += std::pow(x, k);
       moments.push_back(sum / static_cast<double>(nu.size()));
       law.push_back(levi::marchenko_pastur_moment(lambda(), k));
+      results.push_back({fmt::format("sigma_moment_{}_ratio", k), {moments.back() / law.back()},
+                         {fmt::format("moment {} of Sigma, ratio", k), "1", "sigma_moments / marchenko_pastur_moments"}});
     }
-    results.push_back({"sigma_moments", moments});
-    results.push_back({"marchenko_pastur_moments", law});
-    for (int k = 1; k <= kMoments; ++k) {
-      const auto i = static_cast<std::size_t>(k - 1);
-      results.push_back({fmt::format("sigma_moment_{}_ratio", k), {moments[i] / law[i]}});
-    }
+    results.push_back({"sigma_moments", moments, {"moments of Sigma's spectrum", "1", "mean of nu^k, k = 1, 2, ..."}});
+    results.push_back({"marchenko_pastur_moments", law,
+                       {"moments of Marchenko-Pastur", "1", "sum over r < k of lambda^r / (r+1) binom(k,r) binom(k-1,r)"}});
   }
 
   std::int64_t d_in_ = 1000;

@@ -7,8 +7,10 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/description.hpp"
 #include "base/error.hpp"
 
 namespace grokscope {
@@ -37,6 +39,7 @@ struct NamedArray {
   DType dtype = DType::float64;
   std::vector<std::int64_t> shape;
   std::vector<std::byte> bytes;
+  Description description{};  ///< what a file says about it; empty for what is never stored
 
   /// Copies `values`; their number must equal the product of `shape`.
   template <class T>
@@ -61,6 +64,12 @@ struct NamedArray {
   }
 
   std::int64_t element_count() const;
+
+  /// The same array, with its meaning.
+  NamedArray described(Description meaning) && {
+    description = std::move(meaning);
+    return std::move(*this);
+  }
 };
 
 /// Finds an array by name; throws EnvironmentError naming the missing one.

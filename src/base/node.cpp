@@ -91,6 +91,10 @@ Node Node::string(const std::string& text) {
   return node;
 }
 
+Node Node::list() {
+  return list(std::vector<Node>());
+}
+
 Node Node::list(std::vector<Node> items) {
   Node node;
   node.kind = Kind::list;

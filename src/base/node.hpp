@@ -37,7 +37,8 @@ struct Node {
   static Node plain(std::string text);
   /// A scalar that is text, quoted where it would otherwise read as something else. Any bytes. Local.
   static Node string(const std::string& text);
-  static Node list(std::vector<Node> items = {});
+  static Node list();  // no default argument below: it would need Entry to be complete here
+  static Node list(std::vector<Node> items);
   static Node map();
 
   bool is_null() const { return kind == Kind::null; }

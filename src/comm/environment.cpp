@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -29,6 +30,8 @@ int to_int(const std::string& text) { return std::atoi(text.c_str()); }
 }  // namespace
 
 MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
+  // A write beyond `ulimit -f` shall fail like one on a full disk, with a message, and not end the process.
+  std::signal(SIGXFSZ, SIG_IGN);
   int provided = 0;
   check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED) throw EnvironmentError("this MPI offers no threads beside the main one (LibTorch "

@@ -12,7 +12,7 @@ namespace grokscope {
 namespace {
 
 volatile std::sig_atomic_t received_signal = 0;
-constexpr std::array kSignals{SIGUSR1, SIGUSR2, SIGTERM};
+constexpr std::array kSignals{SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
 std::array<struct sigaction, kSignals.size()> previous_actions;
 
 extern "C" void note_signal(int signal) {

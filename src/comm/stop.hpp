@@ -13,8 +13,8 @@
 
 namespace grokscope {
 
-/// Installs handlers for SIGUSR1, SIGUSR2 and SIGTERM while it lives (one per process). The first signal is a wish, a
-/// second one within the same process ends it at once.
+/// Installs handlers for SIGUSR1, SIGUSR2, SIGTERM and SIGINT (Ctrl-C) while it lives (one per process). The first signal
+/// is a wish, a second one within the same process ends it at once.
 class SignalWatch {
  public:
   SignalWatch();

@@ -40,8 +40,15 @@ Dataset Dataset::select(const at::Tensor& positions) const {
 Dataset Dataset::to(at::Device device) const { return {ids.to(device), inputs.to(device), targets.to(device)}; }
 
 std::vector<NamedArray> Dataset::arrays(const std::string& prefix) const {
-  return {to_named_array(prefix + "/ids", ids), to_named_array(prefix + "/inputs", inputs),
-          to_named_array(prefix + "/targets", targets)};
+  std::vector<NamedArray> result;
+  const auto add = [&](const char* name, const at::Tensor& tensor, Description description) {
+    result.push_back(to_named_array(prefix + "/" + name, tensor).described(std::move(description)));
+  };
+  add("ids", ids, {"ids of the " + prefix + " examples", "1", "never change, whatever the split or the order"});
+  add("inputs", inputs, {"inputs of the " + prefix + " examples", "1", "what the model is given, one example a row"});
+  add("targets", targets, {"targets of the " + prefix + " examples", "1",
+                           "what the loss compares the outputs with, one example a row: a class, or values"});
+  return result;
 }
 
 DataSplits split_at_random(const Dataset& all, std::int64_t train_count, std::uint64_t seed) {

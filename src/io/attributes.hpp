@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/description.hpp"
 #include "base/error.hpp"
 
 namespace grokscope {
@@ -17,6 +18,11 @@ using Attribute = std::variant<std::int64_t, double, std::string, std::vector<do
 
 /// In the order of writing; what is read back from a file is sorted by name.
 using Attributes = std::vector<std::pair<std::string, Attribute>>;
+
+/// The attributes long_name, units and definition that every published dataset has.
+inline Attributes attributes_of(const Description& description) {
+  return {{"long_name", description.long_name}, {"units", description.units}, {"definition", description.definition}};
+}
 
 /// Returns the attribute of that name, or nullptr.
 inline const Attribute* find_attribute(const Attributes& attributes, const std::string& name) {

@@ -47,10 +47,16 @@ void write_commit_record(const hdf5::Handle& file, const CommitRecord& record) {
   const auto n = static_cast<std::int64_t>(names.size());
   const auto group = hdf5::require_group(file, "commit");
   hdf5::write_attributes(group, {{"csv_bytes", record.csv_bytes}});
-  hdf5::write_texts(group, "file", names);
-  hdf5::write_array(group, "bytes", NamedArray::from<std::int64_t>("", {n}, bytes));
-  hdf5::write_array(group, "hash", NamedArray::from<std::uint64_t>("", {n}, hashes));
-  hdf5::write_array(group, "is_matrix", NamedArray::from<std::uint8_t>("", {n}, matrices));
+  const auto write = [&](NamedArray array, Description description) {
+    const auto name = array.name;
+    hdf5::write_array(group, name, std::move(array).described(std::move(description)));
+  };
+  hdf5::write_texts(group, "file", names, {"file", "1", "name below .segments/; this commit relies on it"});
+  write(NamedArray::from<std::int64_t>("bytes", {n}, bytes), {"size of the file", "byte", "when it was committed"});
+  write(NamedArray::from<std::uint64_t>("hash", {n}, hashes),
+        {"hash of the file", "1", "XXH3 of its bytes; for a matrix, of its panel hashes"});
+  write(NamedArray::from<std::uint8_t>("is_matrix", {n}, matrices),
+        {"is a matrix", "1", "1 for the file of one matrix, 0 for a segment"});
 }
 
 /// Opens a checkpoint whose content is what was written.
@@ -79,9 +85,7 @@ void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint, const 
   }
   write_commit_record(file, record);
   write_parameters(hdf5::open_group(file, "commit"), facts.parameters);
-  for (const auto& [group, attributes] : facts.summaries) {
-    hdf5::write_attributes(hdf5::require_group(file, "summaries/" + group), attributes);
-  }
+  for (const auto& [group, summary] : facts.summaries) write_summary(file, "summaries/" + group, summary);
   write_launches(file, facts.launches);
   hdf5::write_attributes(file, {{"content_hash", hex(hdf5::content_hash(file))}});
   file.close();
@@ -119,7 +123,7 @@ CommitRecord read_commit_record(const fs::path& path, RunFacts& facts) {
   if (hdf5::exists(file, "summaries")) {
     const auto summaries = hdf5::open_group(file, "summaries");
     for (const auto& name : hdf5::list_children(summaries)) {
-      facts.summaries[name] = hdf5::read_attributes(hdf5::open_group(summaries, name));
+      facts.summaries[name] = read_summary(summaries, name);
     }
   }
   facts.launches = read_launches(file);

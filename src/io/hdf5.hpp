@@ -91,13 +91,15 @@ void link_soft(const Handle& parent, const std::string& path, const std::string&
 void link_external(const Handle& parent, const std::string& path, const std::string& file,
                    const std::string& target);
 
-/// Writes one array, creating the groups above it. `gzip_level` 0 means contiguous and uncompressed.
+/// Writes one array with its description, creating the groups above it. `gzip_level` 0 means contiguous and
+/// uncompressed.
 void write_array(const Handle& parent, const std::string& path, const NamedArray& array,
                  const Attributes& attributes = {}, int gzip_level = 0);
 NamedArray read_array(const Handle& parent, const std::string& path);
 
 /// A list of texts as fixed-length UTF-8.
-void write_texts(const Handle& parent, const std::string& path, std::span<const std::string> texts);
+void write_texts(const Handle& parent, const std::string& path, std::span<const std::string> texts,
+                 const Description& description = {});
 std::vector<std::string> read_texts(const Handle& parent, const std::string& path);
 
 /// A dataset that is filled by rows; its place in the file is taken at once when it is not compressed.
@@ -116,11 +118,16 @@ void read_rows(const Handle& dataset, IndexRange rows, DType dtype, void* values
 /// Writes attributes of a group, dataset or file, replacing those of the same name.
 void write_attributes(const Handle& object, const Attributes& attributes);
 bool has_attribute(const Handle& object, const std::string& name);
+/// Writes long_name, units and definition; nothing where there is no description.
+void write_description(const Handle& dataset, const Description& description);
+/// Reads what write_description wrote; empty where that is nothing.
+Description read_description(const Handle& dataset);
 /// Reads the attributes of the kinds that write_attributes writes, sorted by name.
 Attributes read_attributes(const Handle& object);
 
 /// A scalar dataset for a number or text, a vector for a list.
-void write_value(const Handle& parent, const std::string& path, const Attribute& value);
+void write_value(const Handle& parent, const std::string& path, const Attribute& value,
+                 const Description& description);
 
 /// Hashes names, shapes, values and attributes of everything below `group`, but for the attribute
 /// `content_hash` of `group` itself. Of an external link only the name counts.

@@ -130,6 +130,17 @@ void write_attributes(const Handle& object, const Attributes& attributes) {
   }
 }
 
+void write_description(const Handle& dataset, const Description& description) {
+  if (!description.definition.empty()) write_attributes(dataset, attributes_of(description));
+}
+
+Description read_description(const Handle& dataset) {
+  if (!has_attribute(dataset, "definition")) return {};
+  const auto attributes = read_attributes(dataset);
+  const auto text = [&](const char* name) { return attribute_value<std::string>(attributes, name); };
+  return {text("long_name"), text("units"), text("definition")};
+}
+
 bool has_attribute(const Handle& object, const std::string& name) {
   return H5Aexists(object.get(), name.c_str()) > 0;
 }

@@ -156,6 +156,7 @@ void write_array(const Handle& parent, const std::string& path, const NamedArray
         H5Dwrite(dataset.get(), memory_type(array.dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data()),
         "write", parent.get(), path);
   }
+  write_description(dataset, array.description);
   write_attributes(dataset, attributes);
 }
 
@@ -170,7 +171,8 @@ NamedArray read_array(const Handle& parent, const std::string& path) {
   return array;
 }
 
-void write_texts(const Handle& parent, const std::string& path, std::span<const std::string> texts) {
+void write_texts(const Handle& parent, const std::string& path, std::span<const std::string> texts,
+                 const Description& description) {
   std::size_t width = 1;
   for (const auto& text : texts) width = std::max(width, text.size());
   std::string block(width * texts.size(), '\0');
@@ -179,6 +181,7 @@ void write_texts(const Handle& parent, const std::string& path, std::span<const 
   const auto type = text_type(width);
   const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   const auto dataset = create_typed(parent, path, type.get(), simple_space({&count, 1}), properties);
+  write_description(dataset, description);
   if (block.empty()) return;
   check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, block.data()), "write",
         parent.get(), path);
@@ -200,21 +203,24 @@ std::vector<std::string> read_texts(const Handle& parent, const std::string& pat
   return texts;
 }
 
-void write_value(const Handle& parent, const std::string& path, const Attribute& value) {
+void write_value(const Handle& parent, const std::string& path, const Attribute& value,
+                 const Description& description) {
   if (const auto* text = std::get_if<std::string>(&value)) {
     const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
     const auto type = text_type(text->size());
     const auto dataset = create_typed(parent, path, type.get(), simple_space({}), properties);
+    write_description(dataset, description);
     const std::string bytes = text->empty() ? std::string(1, '\0') : *text;
     check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), "write",
           parent.get(), path);
   } else if (const auto* list = std::get_if<std::vector<double>>(&value)) {
     const std::span<const double> values(*list);
-    write_array(parent, path, NamedArray::from("", {static_cast<std::int64_t>(values.size())}, values));
+    write_array(parent, path,
+                NamedArray::from("", {static_cast<std::int64_t>(values.size())}, values).described(description));
   } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-    write_array(parent, path, NamedArray::scalar("", *integer));
+    write_array(parent, path, NamedArray::scalar("", *integer).described(description));
   } else {
-    write_array(parent, path, NamedArray::scalar("", std::get<double>(value)));
+    write_array(parent, path, NamedArray::scalar("", std::get<double>(value)).described(description));
   }
 }
 

@@ -115,6 +115,7 @@ std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::pa
     file = hdf5::create_file(path);
     dataset =
         hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols}, spec.gzip_level);
+    hdf5::write_description(dataset, spec.description);
   });
   gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
     hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
@@ -132,7 +133,8 @@ std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::pa
 /// unable to close it.
 void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec) {
   auto file = hdf5::create_file(path);
-  hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols});
+  hdf5::write_description(hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols}),
+                          spec.description);
   file.close();
   const FileDescriptor descriptor(path, O_RDWR);
   const int status = ::fallocate(descriptor.get(), 0, 0, static_cast<off_t>(fs::file_size(path)));
@@ -179,8 +181,10 @@ CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
   for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
   auto file = hdf5::open_file_for_update(path);
   const auto count = static_cast<std::int64_t>(hashes.size());
-  hdf5::write_array(file, "panels", NamedArray::from<std::uint64_t>("", {count, 3}, rows),
-                    {{"definition", "first row, row after the last, XXH3 of the rows' bytes"}});
+  hdf5::write_array(
+      file, "panels",
+      NamedArray::from<std::uint64_t>("", {count, 3}, rows)
+          .described({"panels of the matrix", "1", "first row, row after the last, XXH3 of the rows' bytes"}));
   file.close();
   sync_file(path);
   return {path.filename().string(), static_cast<std::int64_t>(fs::file_size(path)),
@@ -210,7 +214,7 @@ CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, 
 
 NamedArray gather_matrix(const Communicator& comm, const std::string& name, const MatrixSpec& spec,
                          IndexRange my_rows, std::int64_t panel_bytes, const FillRows& fill) {
-  NamedArray matrix{name, spec.dtype, {spec.rows, spec.cols}, {}};
+  NamedArray matrix{name, spec.dtype, {spec.rows, spec.cols}, {}, spec.description};
   if (comm.is_root()) matrix.bytes.resize(static_cast<std::size_t>(spec.bytes()));
   const auto row_bytes = spec.cols * static_cast<std::int64_t>(size_of(spec.dtype));
   gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {

@@ -22,6 +22,7 @@ struct MatrixSpec {
   std::int64_t cols = 0;
   DType dtype = DType::float64;  ///< float32 or float64
   int gzip_level = 0;            ///< 0 means contiguous and uncompressed
+  Description description{};
 
   std::int64_t bytes() const { return rows * cols * static_cast<std::int64_t>(size_of(dtype)); }
 };

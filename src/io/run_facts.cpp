@@ -34,12 +34,16 @@ void write_parameters(const hdf5::Handle& parent, const std::vector<ParameterRow
   }
   const auto n = static_cast<std::int64_t>(parameters.size());
   const auto group = hdf5::require_group(parent, "parameters");
-  hdf5::write_texts(group, "name", names);
-  hdf5::write_texts(group, "layer", layers);
-  hdf5::write_array(group, "offset", NamedArray::from<std::int64_t>("", {n}, offsets));
-  hdf5::write_array(group, "size", NamedArray::from<std::int64_t>("", {n}, sizes));
-  hdf5::write_array(group, "shape",
-                    NamedArray::from<std::int64_t>("", {n, static_cast<std::int64_t>(rank)}, shapes));
+  hdf5::write_texts(group, "name", names, {"parameter", "1", "dotted name; rows in the order of the flat vector"});
+  hdf5::write_texts(group, "layer", layers, {"layer", "1", "the layer whose GOP block holds the parameter"});
+  const auto write = [&](const char* name, std::vector<std::int64_t> extents, std::span<const std::int64_t> values,
+                         const Description& description) {
+    hdf5::write_array(group, name, NamedArray::from(name, std::move(extents), values).described(description));
+  };
+  write("offset", {n}, offsets, {"offset", "element", "first index in the flat vector of length P"});
+  write("size", {n}, sizes, {"size", "element", "number of elements"});
+  write("shape", {n, static_cast<std::int64_t>(rank)}, shapes,
+        {"shape", "element", "extents, filled with 0 past the parameter's rank"});
 }
 
 std::vector<ParameterRow> read_parameters(const hdf5::Handle& parent) {
@@ -62,12 +66,43 @@ std::vector<ParameterRow> read_parameters(const hdf5::Handle& parent) {
   return parameters;
 }
 
+void write_summary(const hdf5::Handle& parent, const std::string& path, const Summary& summary) {
+  const auto group = hdf5::require_group(parent, path);
+  for (const auto& entry : summary) {
+    // Not lists: an attribute of the earliest format holds 64 KB.
+    if (!std::holds_alternative<std::vector<double>>(entry.value)) {
+      hdf5::write_attributes(group, {{entry.name, entry.value}});
+    }
+    if (std::holds_alternative<std::string>(entry.value)) continue;
+    hdf5::write_value(group, entry.name, entry.value, entry.description);
+  }
+}
+
+Summary read_summary(const hdf5::Handle& parent, const std::string& path) {
+  const auto group = hdf5::open_group(parent, path);
+  Summary summary;
+  for (auto& [name, value] : hdf5::read_attributes(group)) {
+    const bool is_dataset = hdf5::exists(group, name);
+    summary.push_back({name, std::move(value),
+                       is_dataset ? hdf5::read_description(hdf5::open_dataset(group, name)) : Description{}});
+  }
+  for (const auto& name : hdf5::list_children(group)) {
+    if (hdf5::has_attribute(group, name)) continue;
+    const auto array = hdf5::read_array(group, name);
+    const auto values = array.values<double>();
+    summary.push_back({name, std::vector<double>(values.begin(), values.end()),
+                       hdf5::read_description(hdf5::open_dataset(group, name))});
+  }
+  std::ranges::sort(summary, {}, &SummaryEntry::name);
+  return summary;
+}
+
 void write_launches(const hdf5::Handle& file, const std::vector<Attributes>& launches) {
   for (std::size_t k = 0; k < launches.size(); ++k) {
     const auto group = hdf5::require_group(file, fmt::format("provenance/launch_{}", k));
     for (const auto& [name, value] : launches[k]) {
       if (is_long(value)) {
-        hdf5::write_value(group, name, value);
+        hdf5::write_value(group, name, value, {name, "1", "of this launch; a text too long for an attribute"});
       } else {
         hdf5::write_attributes(group, {{name, value}});
       }

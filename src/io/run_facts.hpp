@@ -26,11 +26,19 @@ struct ParameterRow {
   std::int64_t size = 0;
 };
 
+/// One fact about the whole run, such as the step at which it generalised.
+struct SummaryEntry {
+  std::string name;
+  Attribute value;
+  Description description;  ///< a text may go without
+};
+using Summary = std::vector<SummaryEntry>;
+
 struct RunFacts {
   std::vector<NamedArray> fixed;                ///< arrays that never change, at the root of metrics.h5; each launch gives them
   Attributes root;  ///< root attributes of every published file
   std::vector<ParameterRow> parameters;
-  std::map<std::string, Attributes> summaries;  ///< by group: "events"
+  std::map<std::string, Summary> summaries;     ///< by group: "events"
   std::vector<Attributes> launches;             ///< provenance, one entry per launch
 };
 
@@ -38,6 +46,11 @@ struct RunFacts {
 /// parameter's rank.
 void write_parameters(const hdf5::Handle& parent, const std::vector<ParameterRow>& parameters);
 std::vector<ParameterRow> read_parameters(const hdf5::Handle& parent);
+
+/// Writes the group `path`: numbers as datasets, for a script; numbers and texts as attributes, for a person.
+void write_summary(const hdf5::Handle& parent, const std::string& path, const Summary& summary);
+/// Reads it back, sorted by name.
+Summary read_summary(const hdf5::Handle& parent, const std::string& path);
 
 /// Writes /provenance/launch_<k>. Texts that are too long for an attribute become datasets of that group.
 void write_launches(const hdf5::Handle& file, const std::vector<Attributes>& launches);

@@ -64,7 +64,7 @@ void RunWriter::set_parameters(std::vector<ParameterRow> parameters) {
   if (books_) books_->facts.parameters = std::move(parameters);
 }
 
-void RunWriter::set_summary(const std::string& group, Attributes summary) {
+void RunWriter::set_summary(const std::string& group, Summary summary) {
   if (books_) books_->facts.summaries[group] = std::move(summary);
 }
 

@@ -66,7 +66,7 @@ class RunWriter {
   void set_parameters(std::vector<ParameterRow> parameters);
   /// Arrays for the root of metrics.h5 that hold for the whole run, such as tracked_ids. Every launch gives them again.
   void set_fixed_arrays(std::vector<NamedArray> arrays);
-  void set_summary(const std::string& group, Attributes summary);
+  void set_summary(const std::string& group, Summary summary);
   void set_provenance(Attributes provenance);
 
   /// Makes everything so far, and the root's `checkpoint`, survive as one. Collective over comm.

@@ -195,13 +195,13 @@ std::vector<NamedArray> TableBuffer::write(const hdf5::Handle& group) const {
   for (const auto& [name, table] : tables_) {
     const std::vector<std::int64_t> shape{static_cast<std::int64_t>(table.epochs.size())};
     const auto axis = [&](const char* axis_name, std::span<const std::int64_t> values,
-                          const char* long_name) {
-      written.push_back(NamedArray::from(axis_path(name, axis_name), shape, values));
-      hdf5::write_array(group, written.back().name, written.back(),
-                        {{"long_name", long_name}, {"units", "1"}, {kTable, "/" + name}});
+                          const Description& description) {
+      written.push_back(NamedArray::from(axis_path(name, axis_name), shape, values).described(description));
+      hdf5::write_array(group, written.back().name, written.back(), {{kTable, "/" + name}});
     };
-    axis("epoch", table.epochs, "passes over the training set");
-    axis("step", table.steps, "optimizer steps");
+    axis("epoch", table.epochs,
+         {"passes over the training set", "1", "passes begun before this row was measured"});
+    axis("step", table.steps, {"optimizer steps", "1", "steps taken before this row was measured"});
     for (const auto& [path, column] : table.columns) {
       written.push_back(to_array(path, column, table.epochs.size()));
       hdf5::write_array(group, path, written.back(), describe(column.quantity, name));

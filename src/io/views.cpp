@@ -25,15 +25,6 @@ void publish(const fs::path& path, const RunFacts& facts, CommitPoint committed,
   publish_file(temporary, path);
 }
 
-/// Shows a summary twice: as attributes, for a person, and its numbers as datasets, for a script.
-void write_summary(const hdf5::Handle& file, const std::string& name, const Attributes& summary) {
-  const auto group = hdf5::require_group(file, name);
-  hdf5::write_attributes(group, summary);
-  for (const auto& [key, value] : summary) {
-    if (!std::holds_alternative<std::string>(value)) hdf5::write_value(group, key, value);
-  }
-}
-
 }  // namespace
 
 void publish_metrics(const fs::path& path, std::span<const TableSource> sources, const RunFacts& facts,

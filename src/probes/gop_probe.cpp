@@ -22,8 +22,16 @@ Dataset choose_tracked(const DataSplits& data, const GopTrackingOptions& options
   return split.select(at::from_blob(order.data(), {options.examples.count}, at::kLong).to(split.ids.device()));
 }
 
-NamedArray vector_array(const std::string& name, const std::vector<double>& values) {
-  return NamedArray::from<double>(name, {static_cast<std::int64_t>(values.size())}, values);
+/// A spectrum, described as the series of the same name in metrics.h5 is.
+NamedArray spectrum_array(const std::string& name, const std::vector<double>& values) {
+  const auto quantity = gop_quantity("", name);
+  return NamedArray::from<double>(name, {static_cast<std::int64_t>(values.size())}, values)
+      .described({quantity.long_name, quantity.units, quantity.definition});
+}
+
+Description gop_description() {
+  return {"gradient outer product", "loss^2/parameter^2",
+          "C = (1/N) sum_i g_i g_i^T over the tracked examples; rows and columns in the order of /parameters"};
 }
 
 }  // namespace
@@ -82,6 +90,8 @@ void GopProbe::measure(const ProbeMoment& moment) {
 
   Record timing{"timing", moment.now.epoch, moment.now.step, {}};
   timing.set({"gop_s", "wall time of this measurement", "s", "on rank 0"}, watch.seconds());
+  timing.set({"elapsed_s", "wall time of this launch", "s", "from its start to the end of this measurement, on rank 0"},
+             around_.timers.phases().front().total_s);
   around_.writer.append(timing);
 }
 
@@ -91,11 +101,13 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
   const auto group = now.name();
   const auto& primary = options_.definitions.front();
   writer.append(result.record);
-  writer.attach("gop_full", group, vector_array("eigenvalues", result.eigenvalues));
+  writer.attach("gop_full", group, spectrum_array("eigenvalues", result.eigenvalues));
   if (result.k > 0) {
     // Stored [N, k] row-major, as numpy shows it.
     const auto vectors = at::from_blob(result.gram_vectors.data(), {result.k, g.rows()}, at::kDouble).t();
-    writer.attach("gop_full", group, to_named_array("eigenvectors_gram_top_k", vectors));
+    writer.attach("gop_full", group, to_named_array("eigenvectors_gram_top_k", vectors)
+                                         .described({"top k eigenvectors of G G^T", "1",
+                                                     "column j belongs to lambda_j; unit length, one tracked example a row"}));
   }
   Attributes attributes{{"epoch", now.epoch}, {"step", now.step}, {"definition", primary},
                         {"normalisation", std::string("1/N")}, {"loss_reduction", around_.task.loss().definition()},
@@ -104,8 +116,9 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
   writer.set_group_attributes("gop_full", group, attributes);
   for (const auto& layer : result.layer_spectra) {
     const auto layer_group = group + "/" + layer.name;
-    writer.attach("gop_layers", layer_group, vector_array("eigenvalues", layer.eigenvalues));
-    writer.attach("gop_layers", layer_group, vector_array("eigenvalues_top_k", top_values(layer.eigenvalues, options_.top_k_eigen)));
+    writer.attach("gop_layers", layer_group, spectrum_array("eigenvalues", layer.eigenvalues));
+    writer.attach("gop_layers", layer_group,
+                  spectrum_array("eigenvalues_top_k", top_values(layer.eigenvalues, options_.top_k_eigen)));
     Attributes scalars{{"epoch", now.epoch}, {"step", now.step}, {"path", layer.path}, {"noise_floor", layer.noise_floor},
                        {"normalisation", std::string("1/N")}, {"n_examples", g.rows()}};
     const auto prefix = "layers/" + layer.name + "/";
@@ -118,7 +131,10 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
   if (options_.store_eigenvectors && result.k > 0) {
     const auto all = around_.comm.all_gather_uneven<double>(
         {result.subspace.vectors.contiguous().data_ptr<double>(), static_cast<std::size_t>(result.subspace.vectors.numel())});
-    writer.attach("gop_full", group, NamedArray::from<double>("eigenvectors_top_k", {g.cols(), result.k}, all));
+    writer.attach("gop_full", group,
+                  NamedArray::from<double>("eigenvectors_top_k", {g.cols(), result.k}, all)
+                      .described({"top k eigenvectors of the GOP", "1",
+                                  "column j belongs to lambda_j; unit length, one parameter a row in the order of /parameters"}));
   }
   if (storing_.due(now)) store_matrices(now, g, group);
 }
@@ -127,7 +143,7 @@ void GopProbe::store_matrices(const Moment&, const GradientMatrix& g, const std:
   const auto write = [&](const std::string& view, const std::string& where, IndexRange range) {
     const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
     const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
-    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level},
+    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description()},
                                 even_share(range.size(), around_.comm.size(), around_.comm.rank()),
                                 [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, range, rows, out); });
   };
@@ -165,9 +181,11 @@ void GopProbe::evaluated(const Moment& now, const Evaluation& evaluation) {
 std::vector<NamedArray> GopProbe::state() const {
   auto arrays = schedule_.state("probes/gop/schedule/");
   const std::array<std::int64_t, 2> counters{count_, last_step_};
-  arrays.push_back(NamedArray::from<std::int64_t>("probes/gop/counters", {2}, counters));
+  arrays.push_back(NamedArray::from<std::int64_t>("probes/gop/counters", {2}, counters)
+                       .described({"progress of the GOP probe", "1", "tracked moments so far, step of the last one"}));
   if (previous_parameters_.defined()) {
-    arrays.push_back(to_named_array("probes/gop/previous_parameters", previous_parameters_));
+    arrays.push_back(to_named_array("probes/gop/previous_parameters", previous_parameters_)
+                         .described({"parameters at the last tracked moment", "1", "flat, in the order of /parameters"}));
   }
   return arrays;
 }

@@ -64,7 +64,8 @@ class Session {
   void finish();
   void record_failure(const std::string& reason, ExitCode code);
   void write_status(RunState state, const std::string& reason, int code);
-  Attributes event_attributes() const;
+  Summary event_summary() const;
+  Summary result_summary() const;
 
   const Communicator& comm_;
   RunConfiguration& c_;
@@ -136,7 +137,10 @@ void Session::resume() {
     probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
                                         c_.storage, c_.training, last, trainer_->is_full_batch(),
                                         c_.limits.memory_per_rank_gb);
-    if (!c_.gop.examples.is_all()) writer_->set_fixed_arrays({to_named_array("tracked_ids", probe_->tracked_ids())});
+    if (!c_.gop.examples.is_all()) {
+      writer_->set_fixed_arrays({to_named_array("tracked_ids", probe_->tracked_ids())
+                                     .described({"tracked examples", "1", "ids, in the order of the rows of G"})});
+    }
   }
   if (!checkpoint) return;
   trainer_->load(checkpoint->arrays);
@@ -268,30 +272,40 @@ bool Session::commit_due(const Moment& now) const {
   return since_last >= 100 * writer_->last_commit_s();
 }
 
-Attributes Session::event_attributes() const {
+Summary Session::event_summary() const {
   const auto step = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->step) : kMissing; };
   const auto epoch = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->epoch) : kMissing; };
-  return {{"t_mem_step", step(events_.t_mem())}, {"t_mem_epoch", epoch(events_.t_mem())},
-          {"t_gen_step", step(events_.t_gen())}, {"t_gen_epoch", epoch(events_.t_gen())}, {"rule", events_.rule()}};
+  const Description memorised{"memorisation", "1", "first evaluation with training accuracy at training.memorised_at; NaN: never"};
+  const Description generalised{"generalisation", "1", "first evaluation with test accuracy at training.generalised_at; NaN: never"};
+  const auto as = [](Description event, const char* unit) {
+    event.long_name = fmt::format("{} of {}", unit, event.long_name);
+    event.units = unit;
+    return event;
+  };
+  return {{"t_mem_step", step(events_.t_mem()), as(memorised, "step")},
+          {"t_mem_epoch", epoch(events_.t_mem()), as(memorised, "epoch")},
+          {"t_gen_step", step(events_.t_gen()), as(generalised, "step")},
+          {"t_gen_epoch", epoch(events_.t_gen()), as(generalised, "epoch")},
+          {"rule", events_.rule(), {}}};
+}
+
+/// Called on the root.
+Summary Session::result_summary() const {
+  Summary results;
+  for (auto& r : c_.task->results(c_.training, history_)) {
+    const auto value = r.values.size() == 1 ? Attribute(r.values.front()) : Attribute(r.values);
+    results.push_back({r.name, value, r.description});
+  }
+  return results;
 }
 
 void Session::commit(const Moment& now, Seen seen) {
   const bool done = now.final && seen == Seen::everything;
   const auto timer = timers_.scope("commit");
   trainer_->agreed_parameter_hash();
-  writer_->set_summary("events", event_attributes());
-  if (done) {
-    Attributes results;
-    if (comm_.is_root()) {
-      for (const auto& r : c_.task->results(c_.training, history_)) {
-        if (r.values.size() == 1) {
-          results.emplace_back(r.name, r.values.front());
-        } else {
-          results.emplace_back(r.name, r.values);
-        }
-      }
-    }
-    if (!results.empty()) writer_->set_summary("results", results);
+  writer_->set_summary("events", event_summary());
+  if (done && comm_.is_root()) {
+    if (auto results = result_summary(); !results.empty()) writer_->set_summary("results", std::move(results));
   }
   Checkpoint checkpoint{now.epoch, now.step,
                         {{"seen", static_cast<std::int64_t>(seen)}, {"done", std::int64_t{done}}},
@@ -306,10 +320,13 @@ void Session::commit(const Moment& now, Seen seen) {
                              static_cast<double>(history_.step[i]), e.train_loss, e.test_loss, e.train_acc, e.test_acc});
   }
   checkpoint.arrays.push_back(NamedArray::from<double>("probes/session/history",
-                                                       {static_cast<std::int64_t>(history_.step.size()), 6}, rows));
+                                                       {static_cast<std::int64_t>(history_.step.size()), 6}, rows)
+                                  .described({"evaluations so far", "1",
+                                              "epoch, step, train_loss, test_loss, train_acc, test_acc"}));
   for (const auto& [name, series] : history_.observables) {
     checkpoint.arrays.push_back(
-        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series));
+        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
+            .described({"observations of " + name + " so far", "1", "one a row of probes/session/history, NaN: none"}));
   }
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
@@ -348,7 +365,7 @@ void Session::record_failure(const std::string& reason, ExitCode code) {
 
 void Session::finish() {
   if (comm_.is_root()) verdicts_ = compare(c_.expected, directory_.path() / "metrics.h5");
-  print_summary(comm_, log_, timers_, verdicts_, directory_.path(), c_.task->info().citation, event_attributes());
+  print_summary(comm_, log_, timers_, verdicts_, directory_.path(), c_.task->info().citation, events_);
 }
 
 SessionResult Session::run() {

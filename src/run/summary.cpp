@@ -54,14 +54,10 @@ void print_warnings(const Communicator& comm, Log& log) {
   for (const auto& [text, times] : counts) log.info("  {} x {}", times, text);
 }
 
-double event(const Attributes& events, const std::string& name) {
-  return attribute_value<double>(events, name);
-}
-
 }  // namespace
 
 void print_summary(const Communicator& comm, Log& log, const TimerTree& timers, const std::vector<Verdict>& verdicts,
-                   const std::filesystem::path& directory, const std::string& citation, const Attributes& events) {
+                   const std::filesystem::path& directory, const std::string& citation, const Events& events) {
   log.info("");
   print_phases(comm, log, timers);
   const double memory = peak_memory_bytes();
@@ -69,9 +65,8 @@ void print_summary(const Communicator& comm, Log& log, const TimerTree& timers, 
   comm.sum_in_rank_order({&total, 1});
   log.info("memory: at most {} on a rank, {} in all", format_bytes(comm.max(memory)), format_bytes(total));
   print_warnings(comm, log);
-  const auto show = [](double step) { return std::isnan(step) ? std::string("never") : fmt::format("step {:.0f}", step); };
-  log.info("memorised (t_mem): {}; generalised (t_gen): {}", show(event(events, "t_mem_step")),
-           show(event(events, "t_gen_step")));
+  const auto show = [](const std::optional<Moment>& m) { return m ? fmt::format("step {}", m->step) : std::string("never"); };
+  log.info("memorised (t_mem): {}; generalised (t_gen): {}", show(events.t_mem()), show(events.t_gen()));
   if (!verdicts.empty()) log.info("claim against result:");
   for (const auto& v : verdicts) {
     log.info("  [{}] {}: {}{}", v.met ? "ok" : "MISSED", v.claim, v.found, v.source.empty() ? "" : " (" + v.source + ")");

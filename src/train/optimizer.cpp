@@ -36,9 +36,12 @@ struct Optimizer::Rule {
     const auto found = rule->state().find(state_key(p));
     if (found == rule->state().end()) return;
     const auto& state = static_cast<const State&>(*found->second);
-    arrays.push_back(to_named_array("optimizer/exp_avg/" + p.name, state.exp_avg()));
-    arrays.push_back(to_named_array("optimizer/exp_avg_sq/" + p.name, state.exp_avg_sq()));
-    arrays.push_back(NamedArray::scalar<std::int64_t>("optimizer/step/" + p.name, state.step()));
+    arrays.push_back(to_named_array("optimizer/exp_avg/" + p.name, state.exp_avg())
+                         .described({"first moment of " + p.name, "loss/parameter", "m <- beta_1 m + (1 - beta_1) g"}));
+    arrays.push_back(to_named_array("optimizer/exp_avg_sq/" + p.name, state.exp_avg_sq())
+                         .described({"second moment of " + p.name, "loss^2/parameter^2", "v <- beta_2 v + (1 - beta_2) g^2"}));
+    arrays.push_back(NamedArray::scalar<std::int64_t>("optimizer/step/" + p.name, state.step())
+                         .described({"updates of " + p.name, "1", "for the bias correction 1 - beta^step"}));
   }
   template <class State>
   void restore(const Parameter& p, std::span<const NamedArray> arrays) {
@@ -122,7 +125,9 @@ std::vector<NamedArray> Optimizer::state() const {
       rule_->collect<torch::optim::AdamWParamState>(p, arrays);
     } else if (const auto found = rule_->rule->state().find(state_key(p)); found != rule_->rule->state().end()) {
       const auto& buffer = static_cast<const torch::optim::SGDParamState&>(*found->second).momentum_buffer();
-      if (buffer.defined()) arrays.push_back(to_named_array("optimizer/momentum/" + p.name, buffer));
+      if (!buffer.defined()) continue;
+      arrays.push_back(to_named_array("optimizer/momentum/" + p.name, buffer)
+                           .described({"momentum of " + p.name, "loss/parameter", "b <- momentum b + g"}));
     }
   }
   return arrays;

@@ -78,8 +78,10 @@ std::vector<Schedule::Kept> Schedule::observe(const Moment& now, const Evaluatio
 std::vector<NamedArray> Schedule::state(const std::string& prefix) const {
   if (options_.kind != "adaptive") return {};
   std::vector<NamedArray> arrays;
-  arrays.push_back(NamedArray::scalar<double>(prefix + "previous_acc", previous_acc_.value_or(kMissingAccuracy)));
-  arrays.push_back(NamedArray::scalar<std::int64_t>(prefix + "moving", moving_ ? 1 : 0));
+  arrays.push_back(NamedArray::scalar<double>(prefix + "previous_acc", previous_acc_.value_or(kMissingAccuracy))
+                       .described({"test accuracy of the last evaluation", "1", "-1 before the first"}));
+  arrays.push_back(NamedArray::scalar<std::int64_t>(prefix + "moving", moving_ ? 1 : 0)
+                       .described({"test accuracy moves", "1", "1 when it changed by more than the threshold"}));
   std::vector<std::int64_t> moments;
   std::vector<double> states, evaluations;
   for (const auto& kept : kept_) {
@@ -89,10 +91,13 @@ std::vector<NamedArray> Schedule::state(const std::string& prefix) const {
     states.insert(states.end(), kept.state.begin(), kept.state.end());
   }
   const auto n = static_cast<std::int64_t>(kept_.size());
-  arrays.push_back(NamedArray::from<std::int64_t>(prefix + "kept_moments", {n, 3}, moments));
-  arrays.push_back(NamedArray::from<double>(prefix + "kept_evaluations", {n, 4}, evaluations));
+  arrays.push_back(NamedArray::from<std::int64_t>(prefix + "kept_moments", {n, 3}, moments)
+                       .described({"moments whose weights are kept", "1", "epoch, step, step in the epoch"}));
+  arrays.push_back(NamedArray::from<double>(prefix + "kept_evaluations", {n, 4}, evaluations)
+                       .described({"evaluations there", "1", "train_loss, test_loss, train_acc, test_acc"}));
   const auto width = n > 0 ? static_cast<std::int64_t>(kept_.front().state.size()) : 0;
-  arrays.push_back(NamedArray::from<double>(prefix + "kept_states", {n, width}, states));
+  arrays.push_back(NamedArray::from<double>(prefix + "kept_states", {n, width}, states)
+                       .described({"weights there", "1", "all parameters, flat, in the order of /parameters"}));
   return arrays;
 }
 

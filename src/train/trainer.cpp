@@ -125,14 +125,21 @@ void Trainer::constrain_norm() {
 
 std::vector<NamedArray> Trainer::state() const {
   std::vector<NamedArray> arrays;
-  for (const auto& p : task_.model().parameters.all()) arrays.push_back(to_named_array("parameters/" + p.name, p.value));
+  for (const auto& p : task_.model().parameters.all()) {
+    arrays.push_back(to_named_array("parameters/" + p.name, p.value)
+                         .described({p.name, "1", "value before the step that the file's attribute `step` names"}));
+  }
   for (auto& array : optimizer_.state()) arrays.push_back(std::move(array));
   for (auto& array : task_.state()) {
     array.name = kTaskState + array.name;
     arrays.push_back(std::move(array));
   }
-  arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_));
-  if (options_.constrain_norm == "initial") arrays.push_back(NamedArray::scalar<double>("optimizer/initial_norm", initial_norm_));
+  arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_)
+                       .described({"optimizer steps", "1", "steps taken; all random streams are counted by it"}));
+  if (options_.constrain_norm == "initial") {
+    arrays.push_back(NamedArray::scalar<double>("optimizer/initial_norm", initial_norm_)
+                         .described({"norm that every step restores", "1", "sqrt of the sum of all squared parameters"}));
+  }
   return arrays;
 }
 

@@ -5,14 +5,12 @@
 
 #include <numeric>
 
+#include "every_rank_test.hpp"
+
 namespace grokscope {
 namespace {
 
-class CommunicatorTest : public testing::Test {
- protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  void TearDown() override { comm.free(); }
-};
+class CommunicatorTest : public EveryRankTest {};
 
 TEST_F(CommunicatorTest, SumsInRankOrder) {
   // A sum whose value depends on the order: 1, 1e16, -1e16, ... in rank order.

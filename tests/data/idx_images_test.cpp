@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/error.hpp"
-#include "io/temporary_folder.hpp"
+#include "io/folder_test.hpp"
 
 namespace grokscope {
 namespace {
@@ -28,16 +28,8 @@ Bytes idx(std::uint32_t magic, const std::vector<std::uint32_t>& extents, std::s
   return bytes;
 }
 
-class IdxTest : public testing::Test {
+class IdxTest : public FolderTest {
  protected:
-  void TearDown() override {
-    folder.remove(comm);
-    comm.free();
-  }
-
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  TemporaryFolder folder{comm};
-
   std::filesystem::path write(const std::string& name, const Bytes& bytes) const {
     const auto path = folder.path() / name;
     std::ofstream out(path, std::ios::binary);

@@ -2,6 +2,7 @@
 // not be read off the number of its rows.
 #include <gtest/gtest.h>
 
+#include "every_rank_test.hpp"
 #include "gop/gop.hpp"
 #include "gop/reference_metrics.hpp"
 #include "gop/small_models.hpp"
@@ -10,8 +11,9 @@
 namespace grokscope {
 namespace {
 
-TEST(FewExamples, RanksMayHoldOneExampleOrNone) {
-  auto comm = Communicator::duplicate(MPI_COMM_WORLD);
+class FewExamplesTest : public EveryRankTest {};
+
+TEST_F(FewExamplesTest, RanksMayHoldOneExampleOrNone) {
   auto log = Log::silent();
   TimerTree timers;
   for (const std::int64_t n : {1, comm.size() - 1, comm.size(), comm.size() + 1}) {
@@ -32,10 +34,9 @@ TEST(FewExamples, RanksMayHoldOneExampleOrNone) {
       }
     }
   }
-  comm.free();
 }
 
-TEST(FewExamples, AChunkOfOneJoinsTheOthers) {
+TEST_F(FewExamplesTest, AChunkOfOneJoinsTheOthers) {
   for (const auto& m : {small_transformer(6), small_power_mlp(6), small_mlp(6)}) {
     const auto whole = backward_pass(*m.model, *m.loss, m.inputs, m.targets, Taping::on).taps;
     const auto joined = concatenate_rows({slice_rows(whole, {0, 5}), slice_rows(whole, {5, 6})});

@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "every_rank_test.hpp"
 #include "gop/reference_metrics.hpp"
 #include "gop/small_models.hpp"
 #include "gradients/explicit_gradients.hpp"
@@ -19,10 +20,8 @@ const GopRequest kLayerSpectra{true, false, std::nullopt};
 const GopRequest kCovarianceSpectrum{false, true, std::nullopt};
 const GopRequest kEverySpectrum{true, true, std::nullopt};
 
-class GopTest : public testing::Test {
+class GopTest : public EveryRankTest {
  protected:
-  void TearDown() override { comm.free(); }
-
   /// Measures with a meter of its own. Collective.
   GopResult measure(const GradientMatrix& g, const std::vector<Layer>& layers, const GopSettings& settings,
                     const GopRequest& request = {}, const Subspace* previous = nullptr) {
@@ -56,7 +55,6 @@ class GopTest : public testing::Test {
     return at::from_blob(const_cast<double*>(all.data()), {parameters, mine.size(1)}, at::kDouble).clone();
   }
 
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
   Log log = Log::silent();
   TimerTree timers;
 };

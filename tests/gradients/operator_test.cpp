@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "data/dataset.hpp"
+#include "every_rank_test.hpp"
+#include "gop/small_models.hpp"
 #include "gradients/explicit_gradients.hpp"
 #include "gradients/factor_gram.hpp"
 #include "gradients/gram.hpp"
@@ -10,11 +12,6 @@
 #include "gradients/products.hpp"
 #include "nn/folded_mlp.hpp"
 #include "nn/layers.hpp"
-#include "nn/linear_model.hpp"
-#include "nn/mlp.hpp"
-#include "nn/one_layer_transformer.hpp"
-#include "nn/pass.hpp"
-#include "nn/power_mlp.hpp"
 
 namespace grokscope {
 namespace {
@@ -46,21 +43,8 @@ class TiedModel : public Model {
   }
 };
 
-struct Case {
-  std::string name;
-  std::shared_ptr<Model> model;
-  std::shared_ptr<Loss> loss;
-  at::Tensor inputs;
-  at::Tensor targets;
-};
-
-at::Tensor residues(std::int64_t n, std::int64_t p, const std::string& stream, std::int64_t columns) {
-  auto t = (uniform_init({n, columns}, 0.5, 11, stream) + 0.5).mul(static_cast<double>(p)).floor().to(at::kLong);
-  return columns == 1 ? t.select(1, 0).contiguous() : t;
-}
-
-std::vector<Case> cases(std::int64_t n) {
-  std::vector<Case> result;
+std::vector<SmallModel> cases(std::int64_t n) {
+  std::vector<SmallModel> result;
   result.push_back({"linear", std::make_shared<LinearModel>(normal_init({3, 6}, 0.5, 1, "S")), regression_mse(1e-3),
                     normal_init({n, 6}, 1, 2, "x"), normal_init({n, 3}, 1, 2, "y")});
   result.push_back({"relu MLP with biases", std::make_shared<Mlp>(MlpShape{{6, 9, 7, 4}, "relu", true}, 2.0, 5),
@@ -80,17 +64,14 @@ std::vector<Case> cases(std::int64_t n) {
   return result;
 }
 
-class OperatorTest : public testing::Test {
+class OperatorTest : public EveryRankTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  void TearDown() override { comm.free(); }
-
   /// Uneven on purpose: the last rank gets nothing when there are several.
   IndexRange my_share(std::int64_t n) const {
     return comm.size() == 1 ? IndexRange{0, n}
            : comm.rank() + 1 == comm.size() ? IndexRange{n, n} : even_share(n, comm.size() - 1, comm.rank());
   }
-  GradientMatrix gradients_of(const Case& c) const {
+  GradientMatrix gradients_of(const SmallModel& c) const {
     const auto share = my_share(c.inputs.size(0));
     auto pass = backward_pass(*c.model, *c.loss, c.inputs.slice(0, share.begin, share.end),
                               c.targets.slice(0, share.begin, share.end), Taping::on);

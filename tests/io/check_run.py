@@ -46,6 +46,20 @@ def check_axes(group):
             require(attribute in item.attrs, f"{item.name} has no {attribute}")
 
 
+def check_descriptions(directory):
+    """Every dataset of every file, reached without links, says what it is."""
+    def check(name, item):
+        if isinstance(item, h5py.Dataset):
+            for attribute in ("long_name", "units", "definition"):
+                require(item.attrs.get(attribute, b""), f"{item.file.filename}:{name} has no {attribute}")
+
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            if name.endswith(".h5"):
+                with h5py.File(os.path.join(folder, name), "r") as f:
+                    f.visititems(check)
+
+
 def check_metrics(directory):
     with h5py.File(os.path.join(directory, "metrics.h5"), "r") as f:
         epochs = max(int(f.attrs["committed_epoch"]), 0)
@@ -76,6 +90,8 @@ def check_metrics(directory):
         check_axes(f["training"])
         if epochs > 12:
             require(f["events/t_mem"][()] == 12 and f["events"].attrs["t_mem"] == 12, "wrong /events")
+            require(f["events/squares"][:].tolist() == [1, 4, 9], "wrong list in /events")
+            require(f["events"].attrs["rule"] == b"train_acc > .99", "wrong text in /events")
         return epochs
 
 
@@ -121,6 +137,7 @@ def check_checkpoints(directory):
 
 def check_whole(directory):
     """Checks all that is published; returns the epochs of the three views and of the newest checkpoint."""
+    check_descriptions(directory)
     return (check_metrics(directory), *check_gops(directory), check_checkpoints(directory))
 
 

@@ -10,20 +10,14 @@
 
 #include "base/record.hpp"
 #include "io/durable_file.hpp"
-#include "temporary_folder.hpp"
+#include "io/folder_test.hpp"
 
 namespace grokscope {
 namespace {
 
-class Hdf5Test : public testing::Test {
+class Hdf5Test : public FolderTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  TemporaryFolder folder{comm};
   std::filesystem::path path = folder.path() / "file.h5";
-  void TearDown() override {
-    folder.remove(comm);
-    comm.free();
-  }
 
   /// Runs a line of Python with `f` opened by h5py; true when nothing is raised.
   bool h5py(const std::string& code) const {

@@ -8,22 +8,16 @@
 #include <nlohmann/json.hpp>
 
 #include "io/durable_file.hpp"
-#include "temporary_folder.hpp"
+#include "io/folder_test.hpp"
 
 namespace grokscope {
 namespace {
 
 namespace fs = std::filesystem;
 
-class RunDirectoryTest : public testing::Test {
+class RunDirectoryTest : public FolderTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  TemporaryFolder folder{comm};
   fs::path path = folder.path() / "results" / "09_levi_linear";
-  void TearDown() override {
-    folder.remove(comm);
-    comm.free();
-  }
 
   RunDirectory open(const std::string& fingerprint, OpenMode mode = OpenMode::resume) {
     return RunDirectory::open(comm, path, {fingerprint, "lr: 0.1\n", R"({"lr": 0.1})", "lr: 0.1 # mine\n"},

@@ -58,14 +58,16 @@ inline void write_scripted_gop(const Communicator& comm, RunWriter& writer, std:
   const auto group = "epoch_" + std::to_string(epoch);
   const std::vector<double> eigenvalues{3.0 + static_cast<double>(epoch), 2.0, kMissing};
   const auto rows = even_share(kMatrixRows, comm.size(), comm.rank());
-  writer.write_matrix("gop_full", group, "gop", {kMatrixRows, kMatrixCols, DType::float32, 0}, rows,
+  const Description matrix{"matrix", "1", "e + i/2 - j/8"};
+  writer.write_matrix("gop_full", group, "gop", {kMatrixRows, kMatrixCols, DType::float32, 0, matrix}, rows,
                       fill_matrix(epoch, kMatrixCols));
-  writer.attach("gop_full", group, NamedArray::from<double>("eigenvalues", {3}, eigenvalues));
+  writer.attach("gop_full", group, NamedArray::from<double>("eigenvalues", {3}, eigenvalues)
+                                       .described({"eigenvalues", "1", "e + 3, 2, NaN"}));
   writer.set_group_attributes("gop_full", group, {{"epoch", epoch}, {"definition", "second_moment"}});
   const auto layer_rows = even_share(7, comm.size(), comm.rank());
-  writer.write_matrix("gop_layers", group + "/embed", "gop", {7, 5, DType::float64, 4}, layer_rows,
+  writer.write_matrix("gop_layers", group + "/embed", "gop", {7, 5, DType::float64, 4, matrix}, layer_rows,
                       fill_matrix(epoch, 5));
-  writer.write_matrix("gop_layers", group + "/unembed", "gop", {kMatrixRows, kMatrixCols, DType::float64, 4},
+  writer.write_matrix("gop_layers", group + "/unembed", "gop", {kMatrixRows, kMatrixCols, DType::float64, 4, matrix},
                       rows, fill_matrix(epoch, kMatrixCols));
   writer.link("gop_layers", group + "/whole", "gop", "gop_full/" + group);
   writer.set_group_attributes("gop_layers", group + "/embed", {{"gop_trace", 0.5}});
@@ -94,8 +96,10 @@ inline Checkpoint scripted_checkpoint(std::int64_t epoch, double x) {
   return {epoch,
           3 * epoch,
           {{"evaluations", 2 * epoch}, {"best", x}},
-          {NamedArray::from<double>("parameters/embed.weight", {2, 3}, weight),
-           NamedArray::scalar<std::uint64_t>("rng/state", static_cast<std::uint64_t>(epoch) * 7)}};
+          {NamedArray::from<double>("parameters/embed.weight", {2, 3}, weight)
+               .described({"weight", "1", "x x NaN 0 -1 2"}),
+           NamedArray::scalar<std::uint64_t>("rng/state", static_cast<std::uint64_t>(epoch) * 7)
+               .described({"state", "1", "7 times the epoch"})}};
 }
 
 /// Runs, or resumes, the script. Collective over comm.
@@ -116,7 +120,11 @@ inline void run_script(const Communicator& comm, RunDirectory& directory, Log& l
     if (epoch % script.gop_every == 0) write_scripted_gop(comm, writer, epoch);
     x = 0.75 * x + 0.125 * std::cos(static_cast<double>(epoch));
     if (epoch == script.stop_after) break;
-    if (epoch == 12) writer.set_summary("events", {{"t_mem", std::int64_t{12}}, {"rule", "train_acc > .99"}});
+    if (epoch == 12) {
+      writer.set_summary("events", {{"t_mem", std::int64_t{12}, {"memorisation", "epoch", "twelve"}},
+                                    {"squares", std::vector<double>{1, 4, 9}, {"squares", "1", "k^2"}},
+                                    {"rule", "train_acc > .99", {}}});
+    }
     if ((epoch + 1) % script.commit_every == 0) writer.commit(scripted_checkpoint(epoch + 1, x));
   }
   writer.close();

@@ -9,23 +9,17 @@
 #include <functional>
 #include <string>
 
+#include "io/folder_test.hpp"
 #include "io/scripted_run.hpp"
-#include "temporary_folder.hpp"
 
 namespace grokscope {
 
 namespace fs = std::filesystem;
 
-class ScriptedRunTest : public testing::Test {
+class ScriptedRunTest : public FolderTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  TemporaryFolder folder{comm};
   fs::path path = folder.path() / "run";
   Log log = Log::silent();
-  void TearDown() override {
-    folder.remove(comm);
-    comm.free();
-  }
 
   void run(const fs::path& where, const Script& script, WriterOptions options = scripted_options()) {
     auto directory = open_scripted(comm, where);

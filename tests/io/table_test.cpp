@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "temporary_folder.hpp"
+#include "io/folder_test.hpp"
 
 namespace grokscope {
 namespace {
@@ -15,15 +15,9 @@ namespace {
 const Quantity kLoss{"train_loss", "training loss", "1", "mean of loss_i"};
 const Quantity kTop{"eigenvalues_top_k", "largest eigenvalues", "1", "of G"};
 
-class TableTest : public testing::Test {
+class TableTest : public FolderTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  TemporaryFolder folder{comm};
   std::vector<TableSource> sources;
-  void TearDown() override {
-    folder.remove(comm);
-    comm.free();
-  }
 
   void add_source(const TableBuffer& rows) {
     sources.push_back({folder.path() / ("source" + std::to_string(sources.size()) + ".h5"), "/metrics"});

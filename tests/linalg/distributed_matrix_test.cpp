@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "known_matrix.hpp"
+#include "every_rank_test.hpp"
+#include "linalg/known_matrix.hpp"
 
 namespace grokscope {
 namespace {
@@ -28,11 +29,7 @@ TEST(BlockSize, LeavesNoProcessRowEmptyWhereThatCanBe) {
   }
 }
 
-class DistributedMatrixTest : public testing::Test {
- protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  void TearDown() override { comm.free(); }
-};
+class DistributedMatrixTest : public EveryRankTest {};
 
 TEST_F(DistributedMatrixTest, EveryElementLivesOnceAndWhereTheLayoutSays) {
   for (const GridShape shape : shapes_for(comm.size())) {

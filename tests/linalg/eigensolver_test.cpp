@@ -8,7 +8,8 @@
 #include <limits>
 #include <string>
 
-#include "known_matrix.hpp"
+#include "linalg/filling_grid_test.hpp"
+#include "linalg/known_matrix.hpp"
 #include "linalg/matrix_sums.hpp"
 #include "linalg/redistribution.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 using test::deal;
 using test::harmonic;
 using test::KnownMatrix;
+using test::with_elements;
 using test::with_spectrum;
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
@@ -38,9 +40,10 @@ std::vector<double> decades(std::int64_t n) {
 }
 
 KnownMatrix diagonal(std::vector<double> values) {
-  const auto n = values.size();
-  KnownMatrix known{static_cast<std::int64_t>(n), values, std::vector<double>(n * n)};
-  for (std::size_t i = 0; i < n; ++i) known.elements[i * (n + 1)] = values[i];
+  auto known = with_elements(static_cast<std::int64_t>(values.size()), [&](std::int64_t i, std::int64_t j) {
+    return i == j ? values[static_cast<std::size_t>(i)] : 0.0;
+  });
+  known.values = std::move(values);
   std::sort(known.values.begin(), known.values.end(), std::greater<>());
   return known;
 }
@@ -48,26 +51,14 @@ KnownMatrix diagonal(std::vector<double> values) {
 /// X X^T for X = [Y; Y]: every example twice; the non-zero spectrum is twice that of Y Y^T, the rest is zero.
 KnownMatrix duplicated_rows(std::int64_t n) {
   const auto half = with_spectrum(harmonic(n));
-  KnownMatrix known{2 * n, {}, std::vector<double>(static_cast<std::size_t>(4 * n * n))};
-  for (std::int64_t j = 0; j < 2 * n; ++j) {
-    for (std::int64_t i = 0; i < 2 * n; ++i) {
-      known.elements[static_cast<std::size_t>(i + j * 2 * n)] = half.at(i % n, j % n);
-    }
-  }
+  auto known = with_elements(2 * n, [&](std::int64_t i, std::int64_t j) { return half.at(i % n, j % n); });
   for (const double value : half.values) known.values.push_back(2 * value);
   known.values.resize(static_cast<std::size_t>(2 * n), 0.0);
   return known;
 }
 
-class EigensolverTest : public testing::TestWithParam<const char*> {
+class EigensolverTest : public FillingGridTest, public testing::WithParamInterface<const char*> {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  ProcessGrid grid{comm, filling_shape(comm.size())};
-  void TearDown() override {
-    grid.release();
-    comm.free();
-  }
-
   SolverChoice choice(std::int64_t n, bool vectors = false) const {
     return choose_solver({.n = n, .ranks = comm.size(), .wanted = GetParam(), .vectors = vectors});
   }
@@ -255,15 +246,7 @@ INSTANTIATE_TEST_SUITE_P(Solvers, EigensolverTest,
                          testing::Values("lapack", "two_stage", "scalapack", "elpa1", "elpa2", "auto"),
                          [](const auto& suite) { return std::string(suite.param); });
 
-class EigensolverRefusals : public testing::Test {
- protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  ProcessGrid grid{comm, filling_shape(comm.size())};
-  void TearDown() override {
-    grid.release();
-    comm.free();
-  }
-};
+class EigensolverRefusals : public FillingGridTest {};
 
 TEST_F(EigensolverRefusals, AMatrixThatIsNotSymmetricFailsItsChecks) {
   // The upper triangle is empty, but the matrix claims to be full: the sums of squares cannot agree, for

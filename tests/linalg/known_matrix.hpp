@@ -26,6 +26,15 @@ struct KnownMatrix {
   }
 };
 
+/// The matrix whose element (i, j) is element(i, j); its spectrum is left to the caller.
+inline KnownMatrix with_elements(std::int64_t n, const std::function<double(std::int64_t, std::int64_t)>& element) {
+  KnownMatrix known{n, {}, std::vector<double>(static_cast<std::size_t>(n * n))};
+  for (std::int64_t j = 0; j < n; ++j) {
+    for (std::int64_t i = 0; i < n; ++i) known.elements[static_cast<std::size_t>(i + j * n)] = element(i, j);
+  }
+  return known;
+}
+
 /// Q diag(values) Q^T with Q a product of three Householder reflections, in extended precision and rounded
 /// once.
 inline KnownMatrix with_spectrum(std::vector<double> values, std::uint64_t seed = 7) {

@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "known_matrix.hpp"
+#include "linalg/filling_grid_test.hpp"
+#include "linalg/known_matrix.hpp"
 
 namespace grokscope {
 namespace {
@@ -16,15 +17,8 @@ using test::harmonic;
 using test::KnownMatrix;
 using test::with_spectrum;
 
-class LanczosTest : public testing::Test {
+class LanczosTest : public FillingGridTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  ProcessGrid grid{comm, filling_shape(comm.size())};
-  void TearDown() override {
-    grid.release();
-    comm.free();
-  }
-
   /// Values, vectors and residuals against the oracle's own numbers.
   static void expect_top(const TopEigenpairs& top, const KnownMatrix& known, std::int64_t k) {
     const auto n = static_cast<std::size_t>(known.n);

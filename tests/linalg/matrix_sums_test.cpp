@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "known_matrix.hpp"
+#include "every_rank_test.hpp"
+#include "linalg/known_matrix.hpp"
 #include "linalg/symmetric_product.hpp"
 
 namespace grokscope {
@@ -16,6 +17,7 @@ using test::deal;
 using test::harmonic;
 using test::KnownMatrix;
 using test::shapes_for;
+using test::with_elements;
 using test::with_spectrum;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -23,19 +25,11 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 
 /// K(i, j) = i + j: every sum below is known as an integer.
 KnownMatrix index_sum(std::int64_t n) {
-  KnownMatrix known{n, {}, std::vector<double>(static_cast<std::size_t>(n * n))};
-  for (std::int64_t j = 0; j < n; ++j) {
-    for (std::int64_t i = 0; i < n; ++i)
-      known.elements[static_cast<std::size_t>(i + j * n)] = static_cast<double>(i + j);
-  }
-  return known;
+  return with_elements(n, [](std::int64_t i, std::int64_t j) { return static_cast<double>(i + j); });
 }
 
-class MatrixSumsTest : public testing::Test {
+class MatrixSumsTest : public EveryRankTest {
  protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  void TearDown() override { comm.free(); }
-
   /// Runs `check` on a matrix dealt to every shape of grid, full and lower-only.
   template <class Check>
   void on_every_layout(const KnownMatrix& known, Check check) {

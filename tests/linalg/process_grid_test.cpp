@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "every_rank_test.hpp"
 #include "linalg/scalapack.hpp"
 
 namespace grokscope {
@@ -45,11 +46,7 @@ TEST(GridShape, SolvingIsTheLargestOfAspectTwo) {
   }
 }
 
-class ProcessGridTest : public testing::Test {
- protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  void TearDown() override { comm.free(); }
-};
+class ProcessGridTest : public EveryRankTest {};
 
 TEST_F(ProcessGridTest, PlacesRanksRowByRowAndLeavesTheRestOut) {
   for (int rows = 1; rows <= comm.size(); ++rows) {

@@ -1,17 +1,18 @@
 // Odd rank counts, few elements per rank: grid, mirror, one solve with each solver and top pairs.
 #include <gtest/gtest.h>
 
-#include "known_matrix.hpp"
 #include "linalg/eigensolver.hpp"
+#include "linalg/filling_grid_test.hpp"
+#include "linalg/known_matrix.hpp"
 #include "linalg/lanczos.hpp"
 #include "linalg/redistribution.hpp"
 
 namespace grokscope {
 namespace {
 
-TEST(RankCounts, OneSolveWithEachSolver) {
-  auto comm = Communicator::duplicate(MPI_COMM_WORLD);
-  ProcessGrid grid(comm, filling_shape(comm.size()));
+class RankCountsTest : public FillingGridTest {};
+
+TEST_F(RankCountsTest, OneSolveWithEachSolver) {
   const auto known = test::with_spectrum(test::harmonic(100));
   auto matrix = test::deal(known, default_block_size(known.n, grid.shape()), grid, Triangles::lower);
   mirror_lower(matrix);
@@ -24,8 +25,6 @@ TEST(RankCounts, OneSolveWithEachSolver) {
   const auto top = top_eigenpairs(matrix, 2, {});
   EXPECT_NEAR(top.pairs.values[0], 1.0, 2.3e-14);
   EXPECT_NEAR(top.pairs.values[1], 0.5, 2.3e-14);
-  grid.release();
-  comm.free();
 }
 
 }  // namespace

@@ -3,22 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
-#include "known_matrix.hpp"
+#include "every_rank_test.hpp"
+#include "linalg/known_matrix.hpp"
 
 namespace grokscope {
 namespace {
 
 using test::deal;
-using test::KnownMatrix;
 using test::shapes_for;
+using test::with_elements;
 
-class RedistributionTest : public testing::Test {
- protected:
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
-  void TearDown() override { comm.free(); }
-};
+class RedistributionTest : public EveryRankTest {};
 
 /// A rectangular matrix whose element (i, j) tells where it belongs.
 DistributedMatrix numbered(std::int64_t rows, std::int64_t cols, std::int64_t nb, const ProcessGrid& grid) {
@@ -40,15 +38,10 @@ void expect_same_bits(const DistributedMatrix& a, const DistributedMatrix& b) {
 TEST_F(RedistributionTest, MirrorsTheLowerTriangleExactly) {
   for (const std::int64_t n : {1, 2, 13, 64, 101}) {
     // Not symmetric by rounding luck: every element has its own bits.
-    KnownMatrix known{n, {}, std::vector<double>(static_cast<std::size_t>(n * n))};
-    for (std::int64_t j = 0; j < n; ++j) {
-      for (std::int64_t i = j; i < n; ++i) {
-        const double x =
-            RandomStream(3, "mirror", static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j)).normal();
-        known.elements[static_cast<std::size_t>(i + j * n)] =
-            known.elements[static_cast<std::size_t>(j + i * n)] = x;
-      }
-    }
+    const auto known = with_elements(n, [](std::int64_t i, std::int64_t j) {
+      const auto [low, high] = std::minmax({static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j)});
+      return RandomStream(3, "mirror", high, low).normal();
+    });
     for (const GridShape shape : shapes_for(comm.size())) {
       ProcessGrid grid(comm, shape);
       for (const std::int64_t nb : {1, 4, 32}) {

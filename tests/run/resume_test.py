@@ -7,8 +7,8 @@ import os
 import signal
 
 import tiny_run
-from tiny_run import (LINEAR, ProgramTest, children_of, contents, read_series, rows_of, send_signal_in_the_middle,
-                      status_of, variant, wait_for_rows, write_images)
+from tiny_run import (LINEAR, ProgramTest, children_of, contents, read_series, rows_of, send_if_alive,
+                      send_signal_in_the_middle, status_of, variant, wait_for_rows, write_images)
 
 REQUEUE = 75
 LONG = variant(LINEAR, training={"epochs": 400}, gop_tracking={"frequency": 20},
@@ -40,19 +40,20 @@ class StoppedRun(ProgramTest):
         self.assertEqual(finished.code, REQUEUE, finished.err[-2000:])
         self.assert_checkpointed(config)
 
-    def terminate_ranks(self, config, ranks):
-        """What a batch system does when the time is over."""
+    def signal_ranks(self, config, ranks, number):
+        """SIGTERM is what a batch system sends when the time is over, SIGINT what Ctrl-C sends."""
         process = self.begin(config, ranks)
         for pid in children_of(process.pid) if ranks > 1 else [process.pid]:
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, number)
         finished = self.wait(process)
         self.assertEqual(finished.code, REQUEUE, finished.err[-2000:])
         self.assert_checkpointed(config)
 
-    def terminate_launcher(self, config, ranks):
-        """mpirun passes SIGTERM on and kills a second later, so that ranks on a busy machine may not be ready."""
+    def signal_launcher(self, config, ranks, number):
+        """mpirun answers SIGTERM, and Ctrl-C, by SIGTERM to the ranks and kills a second later, so that ranks on a busy
+        machine may not be ready."""
         process = self.begin(config, ranks)
-        send_signal_in_the_middle(process, ranks, signal.SIGTERM)
+        send_signal_in_the_middle(process, ranks, number, as_number=signal.SIGTERM)
         self.assertNotEqual(self.wait(process).code, 0)
         self.assertIn(status_of(config.with_suffix(""))["state"], ("checkpointed", "running"))
 
@@ -103,12 +104,33 @@ class EveryWayTest(StoppedRun):
         config = self.write_config(f"stopped_{ranks}", LONG)
         self.stop_by_time(config, ranks, "0.001s")
         self.stop_by_user_signal(config, ranks)
-        self.terminate_ranks(config, ranks)
-        if ranks > 1:
-            self.terminate_launcher(config, ranks)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.signal_ranks(config, ranks, number)
+            if ranks > 1:
+                self.signal_launcher(config, ranks, number)
         self.kill_one_rank(config, ranks)
         self.finish(config, ranks)
         self.assert_as_uninterrupted(reference, config)
+
+    def check_second_signal(self, ranks):
+        """Both signals wait while the ranks are frozen: the second arrives before the end of any step."""
+        reference = self.train(f"patient_{ranks}", LONG, ranks=ranks)
+        config = self.write_config(f"impatient_{ranks}", LONG)
+        process = self.begin(config, ranks)
+        processes = children_of(process.pid) if ranks > 1 else [process.pid]
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            for pid in processes:
+                send_if_alive(pid, number)
+        self.assertEqual(self.wait(process).code, REQUEUE)
+        self.assertEqual(status_of(config.with_suffix(""))["state"], "running", "it has committed before it left")
+        self.finish(config, ranks)
+        self.assert_as_uninterrupted(reference, config)
+
+    def test_a_second_signal_ends_one_rank_at_once(self):
+        self.check_second_signal(1)
+
+    def test_a_second_signal_ends_two_ranks_at_once(self):
+        self.check_second_signal(2)
 
     def test_one_rank(self):
         self.check_chain(1)

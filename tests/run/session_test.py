@@ -83,6 +83,23 @@ class FinishedRun:
                 np.testing.assert_array_equal(dataset.dims[0]["epoch"][:], self.tracked)
                 self.assertTrue(np.isfinite(dataset[:]).any() or name == "gop_log_determinant", "no value at all")
 
+    def test_every_dataset_says_what_it_is(self):
+        """In every file of the run; links lead to datasets that are visited in their own files."""
+        found = []
+
+        def visit(name, item):
+            if isinstance(item, h5py.Dataset):
+                found.append(name)
+                for attribute in ("long_name", "units", "definition"):
+                    self.assertTrue(item.attrs.get(attribute, b"").strip(), f"{item.file.filename}:{name}@{attribute}")
+
+        for path in sorted(self.run_.rglob("*.h5")):
+            with h5py.File(path, "r") as file:
+                file.visititems(visit)
+        for name in ("parameters/offset", "events/t_gen_step", "timing/gop_s", "timing/epoch", "train/inputs", "rng/step",
+                     "commit/hash"):
+            self.assertIn(name, found)
+
     def test_series_obey_their_definitions(self):
         m, p = self.metrics, self.count
         values = m["eigenvalues"][:]

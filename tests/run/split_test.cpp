@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "comm/environment.hpp"
+#include "every_rank_test.hpp"
 #include "experiments/all.hpp"
 #include "io/temporary_folder.hpp"
 #include "run/published_run.hpp"
@@ -12,38 +12,25 @@
 namespace grokscope {
 namespace {
 
-constexpr auto* kLinear = R"(
-experiment: {name: 09_levi_linear}
-data: {d_in: 20, n_train: 30}
-training: {epochs: 40, optimizer: sgd, lr: 0.01, dtype: float64, log_interval: 1}
-gop_tracking: {frequency: 5, top_k_eigen: 4}
-computational_limits: {checkpoint_frequency: 10}
-)";
-
-constexpr auto* kPolynomials = R"(
-experiment: {name: 08_doshi_polynomials}
-data: {p: 7}
-model: {width: 6}
-training: {epochs: 20, batch_size: 7, optimizer: adamw, lr: 0.005, weight_decay: 1, dtype: float64}
-gop_tracking: {frequency: 4, top_k_eigen: 4}
-)";
-
 struct Member {
   std::string name;
-  const char* text;
+  std::string file;  ///< below tests/run/tiny
   std::vector<std::string> overrides;
 };
 
 const std::array<Member, 2> kPairs[] = {
-    {Member{"linear_seed_0", kLinear, {"training.seed=0"}},
-     Member{"linear_seed_1", kLinear, {"training.seed=1"}}},
-    {Member{"linear", kLinear, {}}, Member{"polynomials", kPolynomials, {}}},
+    {Member{"linear_seed_0", "linear.json", {"training.seed=0"}},
+     Member{"linear_seed_1", "linear.json", {"training.seed=1"}}},
+    {Member{"linear", "linear.json", {}},
+     Member{"polynomials",
+            "polynomials.json",
+            {"training.epochs=20", "training.batch_size=7", "gop_tracking.frequency=4"}}},
 };
 
 /// Runs one member below `folder`. Collective over comm.
 void run_member(const Communicator& comm, const std::filesystem::path& folder, const Member& member,
                 Experiments experiments) {
-  const auto file = write_configuration(comm, folder / (member.name + ".yaml"), member.text);
+  const auto file = std::filesystem::path(GROKSCOPE_TINY_CONFIGURATIONS) / member.file;
   run_configuration(comm, file, folder / member.name, member.overrides, experiments);
 }
 
@@ -77,16 +64,14 @@ void check_pair(const Communicator& world, const std::array<Member, 2>& pair) {
   folder.remove(world);
 }
 
-TEST(Split, TwoSeedsSideBySideAreThoseInTurn) {
-  auto world = Communicator::duplicate(MPI_COMM_WORLD);
-  check_pair(world, kPairs[0]);
-  world.free();
+class SplitTest : public EveryRankTest {};
+
+TEST_F(SplitTest, TwoSeedsSideBySideAreThoseInTurn) {
+  check_pair(comm, kPairs[0]);
 }
 
-TEST(Split, TwoExperimentsSideBySideAreThoseInTurn) {
-  auto world = Communicator::duplicate(MPI_COMM_WORLD);
-  check_pair(world, kPairs[1]);
-  world.free();
+TEST_F(SplitTest, TwoExperimentsSideBySideAreThoseInTurn) {
+  check_pair(comm, kPairs[1]);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 #include "comm/stop.hpp"
 #include "data/teacher_student.hpp"
-#include "io/temporary_folder.hpp"
+#include "io/folder_test.hpp"
 #include "nn/linear_model.hpp"
 #include "run/published_run.hpp"
 
@@ -65,15 +65,15 @@ gop_tracking:
   schedule: {kind: adaptive, base: 10, dense: 2, threshold: 0.1, lookback: 3}
 )";
 
-class StopTest : public testing::Test {
+class StopTest : public FolderTest {
  protected:
   ExitCode run(const std::string& text, const std::string& name, int signal_at) {
     signal_at_ = signal_at;
     const std::array experiments{
         Experiment{{"jumping", "", "", ""}, [this] { return std::make_unique<JumpingTask>(signal_at_); }}};
-    const auto file = write_configuration(world_, folder_.path() / (name + ".yaml"), text);
+    const auto file = write_configuration(comm, folder.path() / (name + ".yaml"), text);
     const SignalWatch signals;
-    return code_of([&] { run_configuration(world_, file, folder_.path() / name, {}, experiments); });
+    return code_of([&] { run_configuration(comm, file, folder.path() / name, {}, experiments); });
   }
 
   /// Stops at one evaluation, resumes, and compares with a run that was not stopped.
@@ -84,23 +84,16 @@ class StopTest : public testing::Test {
     EXPECT_EQ(code, ExitCode::requeue);
     const auto again = run(text, name, 0);
     EXPECT_EQ(again, ExitCode::done);
-    world_.on_root([&] {
+    comm.on_root([&] {
       if (again != ExitCode::done) return;
       const auto differing =
-          differences(published(folder_.path() / "whole"), published(folder_.path() / name));
+          differences(published(folder.path() / "whole"), published(folder.path() / name));
       EXPECT_EQ(differing, std::vector<std::string>());
       const auto in_training = [](const std::string& path) { return path.starts_with("training/"); };
       EXPECT_TRUE(std::ranges::none_of(differing, in_training)) << "the weights went another way";
     });
   }
 
-  void TearDown() override {
-    folder_.remove(world_);
-    world_.free();
-  }
-
-  Communicator world_ = Communicator::duplicate(MPI_COMM_WORLD);
-  TemporaryFolder folder_{world_};
   int signal_at_ = 0;
 };
 
@@ -123,8 +116,8 @@ TEST_F(StopTest, BetweenMeasurements) {
 
 TEST_F(StopTest, WithinAnAdaptiveSchedule) {
   ASSERT_EQ(run(kAdaptive, "whole", 0), ExitCode::done);
-  world_.on_root([&] {
-    const auto epochs = tracked_epochs(folder_.path() / "whole");
+  comm.on_root([&] {
+    const auto epochs = tracked_epochs(folder.path() / "whole");
     const auto in_hindsight =
         std::ranges::count_if(epochs, [](std::int64_t epoch) { return epoch % 2 == 1; });
     EXPECT_GE(in_hindsight, 3) << "the schedule must have looked back, or nothing is tested";

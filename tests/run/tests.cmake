@@ -11,4 +11,5 @@ foreach(name IN ITEMS session repeat resume observables bad_input commands)
 endforeach()
 
 grokscope_test(run split TORCH RANKS 2 4 TIMEOUT 300 USES gs_run gs_experiments)
+target_compile_definitions(test_run_split PRIVATE GROKSCOPE_TINY_CONFIGURATIONS="${CMAKE_CURRENT_LIST_DIR}/tiny")
 grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)

@@ -26,34 +26,13 @@ VIEWS = ("metrics.h5", "gop_full.h5", "gop_layers.h5")
 UNREPEATABLE = ("timing", "provenance")  # groups that hold times and hosts
 LAYOUT_ATTRIBUTES = {"DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME"}  # object addresses of dimension scales
 
-LINEAR = {
-    "experiment": {"name": "09_levi_linear"},
-    "data": {"d_in": 20, "n_train": 30},
-    "training": {"epochs": 40, "optimizer": "sgd", "lr": 0.01, "dtype": "float64", "log_interval": 1},
-    "gop_tracking": {"frequency": 5, "top_k_eigen": 4},
-    "computational_limits": {"checkpoint_frequency": 10},
-}
-POLYNOMIALS = {
-    "experiment": {"name": "08_doshi_polynomials"},
-    "data": {"p": 7},
-    "model": {"width": 6},
-    "training": {"epochs": 40, "optimizer": "adamw", "lr": 0.005, "weight_decay": 1, "dtype": "float64"},
-    "gop_tracking": {"frequency": 10, "top_k_eigen": 4},
-}
-TRANSFORMER = {
-    "experiment": {"name": "03_nanda_progress"},
-    "data": {"p": 5, "train_fraction": 0.6},
-    "model": {"d_model": 8, "heads": 2, "d_mlp": 12},
-    "training": {"epochs": 40, "optimizer": "adamw", "lr": 0.001, "weight_decay": 1, "dtype": "float64"},
-    "gop_tracking": {"frequency": 10, "top_k_eigen": 4},
-}
-IMAGES = {
-    "experiment": {"name": "05_liu_omnigrok"},
-    "data": {"n_train": 40, "n_test": 20},
-    "model": {"hidden": [6, 5], "init_scale": 1},
-    "training": {"epochs": 10, "batch_size": 10, "optimizer": "adam", "lr": 0.001, "dtype": "float64", "log_interval": 1},
-    "gop_tracking": {"frequency": 5, "top_k_eigen": 4},
-}
+
+def tiny_configuration(name):
+    """One of tests/run/tiny: JSON, which is YAML, so that the C++ tests of this folder run the same."""
+    return json.loads((Path(__file__).parent / "tiny" / f"{name}.json").read_text())
+
+
+LINEAR, POLYNOMIALS, TRANSFORMER, IMAGES = map(tiny_configuration, ("linear", "polynomials", "transformer", "images"))
 
 
 def variant(base, **sections):
@@ -251,14 +230,16 @@ def has_pending(pid, number):
     return not pending or int(pending[0], 16) >> (number - 1) & 1 == 1
 
 
-def send_signal_in_the_middle(process, ranks, number):
-    """Signals the launcher while the ranks are frozen, so that they cannot finish before it has told them."""
+def send_signal_in_the_middle(process, ranks, number, as_number=None):
+    """Signals the launcher while the ranks are frozen, so that they cannot finish before it has told them; mpirun may tell
+    them by another signal, `as_number`."""
+    expected = as_number if as_number and ranks > 1 else number
     processes = children_of(process.pid) if ranks > 1 else [process.pid]
     for pid in processes:
         send_if_alive(pid, signal.SIGSTOP)
     process.send_signal(number)
     deadline = time.monotonic() + 15
-    while not all(has_pending(pid, number) for pid in processes) and time.monotonic() < deadline:
+    while not all(has_pending(pid, expected) for pid in processes) and time.monotonic() < deadline:
         for pid in processes:
             send_if_alive(pid, signal.SIGSTOP)  # mpirun lets them go on a moment before it passes SIGTERM
         time.sleep(0.005)

@@ -16,7 +16,10 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
+import plot_layers  # noqa: E402
+import plot_observables  # noqa: E402
 import plot_panels as panels  # noqa: E402
+import plot_spectra  # noqa: E402
 import plot_style as style  # noqa: E402
 import visualize_gop  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
@@ -270,7 +273,7 @@ class PanelTest(Case):
     def test_values_at_every_third_epoch_are_connected(self):
         run = self.run_of(with_gop=False)
         ax = style.plt.figure().add_subplot()
-        panels.layer_metric(ax, run, "gop_stable_rank", "Stable rank")
+        plot_layers.layer_metric(ax, run, "gop_stable_rank", "Stable rank")
         x, y = self.line(ax, "embed").get_data()
         np.testing.assert_array_equal(x, np.arange(0, 1200, 60))
         self.assertTrue(np.isfinite(y).all())
@@ -292,7 +295,7 @@ class PanelTest(Case):
             "training/weight_norm: not in metrics.h5", self.texts(self.panel(panels.weight_norm, run))
         )
         self.assertIn("gop_trace: all values are NaN", self.texts(self.panel(panels.trace, run)))
-        self.assertIn("no spectrum is stored yet", self.texts(self.panel(panels.spectra, run, [])))
+        self.assertIn("no spectrum is stored yet", self.texts(self.panel(plot_spectra.spectra, run, [])))
         empty = self.folder.parent / "empty"
         make_run(empty, Shape(tracked=0, with_groups=False, with_gop=False))
         with grokscope_io.open_run(empty) as other:
@@ -309,7 +312,7 @@ class PanelTest(Case):
         run = self.run_of(eigenvalues=40)
         with h5py.File(self.folder / ".segments/600-600.h5", "a") as file:
             file["gop_full/epoch_600"].attrs["noise_floor"] = 1e-3
-        ax = self.panel(panels.spectra, run, [600])
+        ax = self.panel(plot_spectra.spectra, run, [600])
         x, y = self.line(ax, "epoch 600").get_data()
         known = self.known["eigenvalues"][30]
         np.testing.assert_array_equal(x, np.arange(1, np.count_nonzero(known > 0) + 1))
@@ -320,13 +323,13 @@ class PanelTest(Case):
 
     def test_cumulative_share(self):
         ax = style.plt.figure().add_subplot()
-        panels.cumulative_share(ax, self.run_of(with_gop=False), [40])
+        plot_spectra.cumulative_share(ax, self.run_of(with_gop=False), [40])
         values = self.known["eigenvalues"][2]
         np.testing.assert_allclose(ax.lines[0].get_ydata(), np.cumsum(values) / values.sum(), rtol=1e-14)
 
     def test_epochs_around_the_jump(self):
         run = self.run_of(with_gop=False)
-        labels = {label: epoch for epoch, label in panels.jump_epochs(run)}
+        labels = {label: epoch for epoch, label in plot_spectra.jump_epochs(run)}
         accuracy = dict(zip(self.known["epoch"], (self.known["test_acc"] - 0.03) / 0.97))
         self.assertLessEqual(accuracy[labels["before"]], 0.1)
         self.assertGreater(accuracy[labels["before"] + 20], 0.1)
@@ -337,18 +340,18 @@ class PanelTest(Case):
 
     def test_without_a_jump_first_middle_and_last(self):
         run = self.run_of(tracked=9, t_gen=1e6, with_gop=False)
-        self.assertEqual(panels.jump_epochs(run), [(0, "first"), (80, "middle"), (160, "last")])
+        self.assertEqual(plot_spectra.jump_epochs(run), [(0, "first"), (80, "middle"), (160, "last")])
 
     def test_spread_epochs_keep_ends_and_transition(self):
         run = self.run_of()
-        chosen = panels.spread_epochs(run)
+        chosen = plot_spectra.spread_epochs(run)
         self.assertEqual(len(chosen), 6)
         transition = run.transition()
         for step in (0, 1180, transition.t_mem, transition.t_gen):
             self.assertLessEqual(min(abs(epoch - step) for epoch in chosen), 10)
 
     def test_trace_shares_sum_to_one(self):
-        shares = panels.trace_shares(self.run_of(with_gop=False))
+        shares = plot_layers.trace_shares(self.run_of(with_gop=False))
         self.assertEqual(list(shares)[0], "unembed")  # the largest first
         np.testing.assert_allclose(sum(series.values for series in shares.values()), 1, rtol=1e-14)
         np.testing.assert_allclose(shares["embed"].values[0], 0.1, rtol=1e-6)
@@ -360,9 +363,9 @@ class PanelTest(Case):
                 file[f"layers/extra.{i}/gop_trace"] = np.full(60, 1e-9)
         run.refresh()
         self.assertEqual(len(run.layers()), 13)
-        ax = self.panel(panels.layer_shares, run)
+        ax = self.panel(plot_layers.layer_shares, run)
         self.assertEqual(len(ax.lines) - 2, 13)  # two are the transition
-        self.assertEqual(len(ax.get_legend_handles_labels()[1]), panels.LABELLED_LAYERS)
+        self.assertEqual(len(ax.get_legend_handles_labels()[1]), plot_layers.LABELLED_LAYERS)
 
     def test_observables_are_all_shown_and_grouped(self):
         run = self.run_of(with_gop=False)
@@ -371,7 +374,7 @@ class PanelTest(Case):
             for i in range(8):
                 file[f"observables/neuron_{i}"] = np.ones(len(file["observables/step"]))
         run.refresh()
-        titles = [title for title, _ in panels.observable_panels(run)]
+        titles = [title for title, _ in plot_observables.observable_panels(run)]
         self.assertEqual(
             titles,
             [
@@ -386,7 +389,7 @@ class PanelTest(Case):
             ],
         )
         axes = [style.plt.figure().add_subplot() for _ in titles]
-        for ax, (title, draw_panel) in zip(axes, panels.observable_panels(run)):
+        for ax, (title, draw_panel) in zip(axes, plot_observables.observable_panels(run)):
             draw_panel(ax)
         np.testing.assert_array_equal(
             self.line(axes[0], "excluded_loss").get_ydata(), self.known["observables/fourier/excluded_loss"]
@@ -402,7 +405,7 @@ class HeatMapTest(Case):
     def cells(self, run):
         """(axes, mesh, cell values [ranks, columns])"""
         ax = style.plt.figure().add_subplot()
-        mesh = panels.heat_map(ax, run)
+        mesh = plot_spectra.heat_map(ax, run)
         return ax, mesh, mesh.get_array().reshape(mesh.get_coordinates().shape[0] - 1, -1)
 
     def test_cells_are_the_eigenvalues_under_their_steps(self):
@@ -438,8 +441,8 @@ class HeatMapTest(Case):
     def test_large_spectra_are_thinned_and_it_says_so(self):
         run = self.run_of(tracked=700, every=3, eigenvalues=900, with_gop=False, with_groups=False)
         ax, _, cells = self.cells(run)
-        self.assertLessEqual(cells.shape[0], panels.HEAT_RANKS)
-        self.assertLessEqual(cells.shape[1], panels.HEAT_EPOCHS)
+        self.assertLessEqual(cells.shape[0], plot_spectra.HEAT_RANKS)
+        self.assertLessEqual(cells.shape[1], plot_spectra.HEAT_EPOCHS)
         self.assertGreater(cells.shape[1], 100)
         self.assertIn(f"drawn: {cells.shape[1]} of 700 epochs, {cells.shape[0]} of 900 ranks", self.texts(ax))
         self.assertEqual(cells[0, -1], self.known["eigenvalues"][-1, 0])  # the newest epoch is always there

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "every_rank_test.hpp"
 #include "gop/small_models.hpp"
 #include "gradients/explicit_gradients.hpp"
 
@@ -54,15 +55,14 @@ TrainingOptions plain_sgd(std::int64_t batch) {
   return o;
 }
 
-class TrainerTest : public testing::Test {
+class TrainerTest : public EveryRankTest {
  protected:
   void SetUp() override { alone = std::make_unique<Communicator>(comm.split(comm.rank())); }
   void TearDown() override {
     alone->free();
-    comm.free();
+    EveryRankTest::TearDown();
   }
 
-  Communicator comm = Communicator::duplicate(MPI_COMM_WORLD);
   std::unique_ptr<Communicator> alone;  ///< this rank and no other
   TimerTree timers;
   StopFlag stop;

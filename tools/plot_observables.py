@@ -1,0 +1,82 @@
+"""What did the paper itself measure? Panels of /observables, whatever their shape."""
+import re
+
+import grokscope_io  # before the packages: it finds a Python that has them
+import plot_panels
+import plot_style as style
+
+import numpy as np  # noqa: E402
+
+
+def observable_panels(run):
+    """Every dataset of /observables as a list of (title, draw), draw(ax) a function: series of one group and
+    unit share a panel, at most six a panel; a matrix has its own; the scalars are listed in one."""
+    families, panels, scalars = {}, [], []
+    for name in run.names("observables"):
+        series, label = run.series(name), name.split("/", 1)[1]
+        if series is None:
+            values = run.array(name)
+            if np.ndim(values) == 0:
+                scalars.append(f"{label} = {grokscope_io.plain(values)}")
+            else:
+                panels.append((label, lambda ax, values=values: draw_array(ax, values)))
+        elif series.values.ndim == 1:
+            families.setdefault(family_of(run, name), []).append((name, label.rsplit("/", 1)[-1]))
+        else:
+            panels.append((label, lambda ax, series=series: draw_columns(ax, run, series)))
+    for (title, _), members in families.items():
+        for first in range(0, len(members), 6):
+            lines = members[first : first + 6]
+            shown = lines[0][0].split("/", 1)[1] if len(members) == 1 else title
+            panels.append((shown, lambda ax, lines=lines: draw_family(ax, run, lines)))
+    panels.sort(key=lambda panel: grokscope_io.natural_key(panel[0]))
+    if scalars:
+        panels.append(("single numbers", lambda ax: style.say_empty(ax, "\n".join(scalars))))
+    return panels
+
+
+def family_of(run, name):
+    """(title, units) of the panel that a series goes to: its group, or its name without a trailing number."""
+    parts = name.split("/")[1:]
+    title = "/".join(parts[:-1]) or re.sub(r"[_.=-]*[0-9.]+$", "", parts[-1]) or parts[-1]
+    return title, run.attrs(name).get("units", "")
+
+
+def draw_family(ax, run, lines):
+    values = np.concatenate([run.series(name).values for name, _ in lines])
+    title = ax.get_title(loc="left")
+    plot_panels.time_panel(ax, run, title, lines, log_y=wide_range(values), legend=len(lines) > 1)
+
+
+def draw_columns(ax, run, series):
+    """A series of vectors: up to 12 of its components as lines, from dark (first) to light (last)."""
+    if series.values.ndim > 2:
+        style.say_empty(ax, f"shape {series.values.shape}: not drawn")
+        return
+    kept = style.log_spaced(series.values.shape[1], 12)
+    lines = [
+        (series._replace(values=series.values[:, k]), f"[{k}]", style.ordered_style(i, kept.size))
+        for i, k in enumerate(kept)
+    ]
+    plot_panels.time_panel(ax, run, ax.get_title(loc="left"), lines, log_y=wide_range(series.values))
+    if kept.size < series.values.shape[1]:
+        style.note(ax, [f"{kept.size} of {series.values.shape[1]} components drawn"])
+
+
+def draw_array(ax, values):
+    """An array without a time axis: a vector against its index, a matrix as an image."""
+    if values.dtype.kind not in "biuf" or values.ndim > 2 or not values.size:
+        style.say_empty(ax, f"{values.dtype}, shape {values.shape}: not drawn")
+    elif values.ndim == 1:
+        style.draw_line(ax, np.arange(values.size), values, **style.line_style(0))
+        ax.set_xlabel("index")
+    else:
+        image = ax.imshow(values.astype(float), cmap=style.HEAT, aspect="auto", interpolation="nearest")
+        ax.figure.colorbar(image, ax=ax)
+        ax.grid(False)
+
+
+def wide_range(values):
+    """Whether values ask for a logarithmic axis: all positive, over more than two decades."""
+    values = values[np.isfinite(values)]
+    return bool(values.size and values.min() > 0 and values.max() > 100 * values.min())
