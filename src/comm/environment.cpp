@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -25,6 +26,15 @@ std::string host_name() {
   return name;
 }
 
+/// Open MPI's ranks meet in files of 4 MB each; where those may not be made it ends the process without a reason.
+void require_file_size_for_mpi() {
+  constexpr rlim_t kLargestFile = 5'000'000;
+  struct rlimit limit = {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= kLargestFile) return;
+  throw EnvironmentError(fmt::format("files may have at most {:.1f} MB (MPI alone needs 5 for the space that ranks share), "
+                                     "raise the limit with 'ulimit -f unlimited'", static_cast<double>(limit.rlim_cur) / 1e6));
+}
+
 int to_int(const std::string& text) { return std::atoi(text.c_str()); }
 
 }  // namespace
@@ -32,6 +42,7 @@ int to_int(const std::string& text) { return std::atoi(text.c_str()); }
 MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
   // A write beyond `ulimit -f` shall fail like one on a full disk, with a message, and not end the process.
   std::signal(SIGXFSZ, SIG_IGN);
+  require_file_size_for_mpi();
   int provided = 0;
   check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED) throw EnvironmentError("this MPI offers no threads beside the main one (LibTorch "
@@ -64,10 +75,12 @@ LaunchInfo read_launch_info() {
   if (const auto tasks = read_variable(info, "SLURM_STEP_NUM_TASKS"); tasks && std::getenv("SLURM_PROCID")) {
     info.launcher = "srun";
     info.expected_ranks = to_int(*tasks);
+    info.rank = to_int(std::getenv("SLURM_PROCID"));
   }
   if (const auto size = read_variable(info, "OMPI_COMM_WORLD_SIZE")) {
     if (info.launcher == "none") info.launcher = "mpirun";
     info.expected_ranks = to_int(*size);
+    if (const char* rank = std::getenv("OMPI_COMM_WORLD_RANK")) info.rank = to_int(rank);
   } else if (const auto pmi = read_variable(info, "PMI_SIZE")) {
     info.launcher = info.launcher == "none" ? "mpirun" : info.launcher;
     info.expected_ranks = to_int(*pmi);

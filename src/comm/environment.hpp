@@ -13,6 +13,7 @@ namespace grokscope {
 /// subset of ranks: main calls abort() for those.
 class MpiEnvironment {
  public:
+  /// Throws EnvironmentError where MPI cannot start, or could only with files larger than `ulimit -f` allows.
   MpiEnvironment(int* argc, char*** argv);
   /// Ends MPI. Collective.
   void finalize();
@@ -27,6 +28,7 @@ class MpiEnvironment {
 struct LaunchInfo {
   std::string launcher;  ///< "mpirun", "srun" or "none"
   int expected_ranks = 1;
+  int rank = 0;            ///< as the launcher counts; for what must be said before MPI has started
   int cores_per_rank = 0;  ///< allowed by the affinity mask, 0 when unknown
   std::string host;
   std::vector<std::pair<std::string, std::string>> consulted;  ///< environment variables that were read, with values

@@ -75,6 +75,9 @@ GopResult GopMeter::measure(const GradientMatrix& g, const GopRequest& request, 
   work.side = side.side;
   result.path = side.side == Side::gram ? "gram" : "dense";
   log_once("full GOP: " + side.reason);
+  for (const auto& tap : g.mine().taps) {
+    if (!tap.has_kernel) log_once("no kernel for " + tap.parameter + ": its gradients are made one example at a time");
+  }
   if (work.side == Side::gram) {
     fill_gram_by_layer(work);
   } else {

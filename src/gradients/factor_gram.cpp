@@ -1,9 +1,10 @@
 #include "gradients/factor_gram.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <limits>
 
 #include "base/error.hpp"
+#include "gradients/materialise.hpp"
 
 namespace grokscope {
 namespace {
@@ -151,22 +152,9 @@ void add_product(const Bracket& a, const Bracket& b, at::Tensor& tile) {
   tile.addcmul_(as_tile(a, tile), as_tile(b, tile));
 }
 
-}  // namespace
-
-Tap to_double(const Tap& tap) {
-  Tap result = tap;
-  for (auto& use : result.uses) {
-    for (auto* factor : {&use.out, &use.in}) {
-      if (factor->values.defined()) factor->values = factor->values.to(at::kDouble);
-    }
-  }
-  return result;
-}
-
-void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
+void add_structured_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
   for (const auto& u : a.uses) {
     for (const auto& v : b.uses) {
-      require(u.groups == v.groups, "uses of one parameter must have the same groups");
       for (std::int64_t g = 0; g < u.groups; ++g) {
         for (std::int64_t t = 0; t < u.tokens; ++t) {
           for (std::int64_t s = 0; s < v.tokens; ++s) {
@@ -180,28 +168,111 @@ void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols,
   }
 }
 
-double gram_macs_per_pair(const Tap& tap) {
-  const auto width = [](const Factor& f) {
-    return f.kind == Kind::dense ? static_cast<double>(f.dim) : 0.0;
-  };
+bool has_common_groups(const Tap& tap) {
+  return std::all_of(tap.uses.begin(), tap.uses.end(), [&](const Use& u) { return u.groups == tap.uses.front().groups; });
+}
+
+/// One group and some of its rows, as a tap of its own.
+Tap slab(const Tap& tap, std::int64_t group, IndexRange rows) {
+  Tap result = tap;
+  result.rows = rows.size();
+  result.has_bias = false;  // the order of elements does not matter here: the bias is one more column
+  result.cols = tap.width();
+  for (auto& use : result.uses) {
+    use.groups = 1;
+    for (auto* factor : {&use.out, &use.in}) {
+      const auto axis = factor->kind == Kind::dense ? 1 : 0;
+      if (factor->values.defined()) factor->values = factor->values.narrow(axis, group, 1);
+    }
+    use.out.values = use.out.values.slice(-1, rows.begin, rows.end);
+    use.out.dim = rows.size();
+  }
+  return result;
+}
+
+/// Calls visit(part of a, part of b) for parts that cover the parameter, small enough for explicit gradients of a tile.
+template <class Visit>
+void for_each_slab(const Tap& a, const Tap& b, Visit visit) {
+  constexpr std::int64_t kElements = 1 << 14;  // times 256 examples and 8 bytes: 34 MB
+  const bool has_rows = std::all_of(a.uses.begin(), a.uses.end(), [](const Use& u) { return u.out.values.defined(); });
+  if (!has_common_groups(a) || !has_rows) return visit(a, b);
+  const auto groups = a.uses.front().groups, d = a.uses.front().out.dim;
+  const auto step = std::max<std::int64_t>(1, kElements / a.width());
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t begin = 0; begin < d; begin += step) {
+      const IndexRange rows{begin, std::min(begin + step, d)};
+      visit(slab(a, g, rows), slab(b, g, rows));
+    }
+  }
+}
+
+void add_materialised_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
+  for_each_slab(slice_rows(a, rows), slice_rows(b, cols), [&](const Tap& left, const Tap& right) {
+    const auto of_rows = materialise(left, rows.size()).to(tile.device());
+    const auto of_cols = materialise(right, cols.size()).to(tile.device());
+    tile.addmm_(of_rows, of_cols.t());
+  });
+}
+
+/// Products of vectors cost their length; tokens, tables and what all pairs share cost nothing.
+double bracket_macs(const Factor& a, const Factor& b) {
+  const auto is_vector = [](const Factor& f) { return f.kind == Kind::dense || f.kind == Kind::constant; };
+  const bool varies = a.kind == Kind::dense || b.kind == Kind::dense;
+  return varies && is_vector(a) && is_vector(b) ? static_cast<double>(a.dim) : 0;
+}
+
+/// The share of pairs with equal tokens, for two factors of tokens; 1 for all others.
+double matching_share(const Factor& a, std::int64_t t, const Factor& b, std::int64_t s) {
+  if (a.kind != Kind::one_hot || b.kind != Kind::one_hot) return 1;
+  const bool both_shared = !a.per_example().defined() && !b.per_example().defined();
+  if (both_shared) return a.index[0][t].equal(b.index[0][s]) ? 1 : 0;
+  return 1 / static_cast<double>(a.dim);
+}
+
+}  // namespace
+
+Tap to_double(const Tap& tap) {
+  Tap result = tap;
+  for (auto& use : result.uses) {
+    for (auto* factor : {&use.out, &use.in}) {
+      if (factor->values.defined()) factor->values = factor->values.to(at::kDouble);
+    }
+  }
+  return result;
+}
+
+void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
+  if (materialised_macs_per_pair(a) < structured_macs_per_pair(a)) {
+    add_materialised_tile(a, rows, b, cols, tile);
+  } else {
+    add_structured_tile(a, rows, b, cols, tile);
+  }
+}
+
+double structured_macs_per_pair(const Tap& tap) {
+  if (!has_common_groups(tap)) return std::numeric_limits<double>::infinity();
   double macs = 0;
   for (const auto& u : tap.uses) {
     for (const auto& v : tap.uses) {
+      const double each = static_cast<double>(u.groups) * (bracket_macs(u.in, v.in) + bracket_macs(u.out, v.out));
       for (std::int64_t t = 0; t < u.tokens; ++t) {
         for (std::int64_t s = 0; s < v.tokens; ++s) {
-          double share = 1;
-          for (const auto& [a, b] : {std::pair{&u.in, &v.in}, std::pair{&u.out, &v.out}}) {
-            if (a->kind != Kind::one_hot || b->kind != Kind::one_hot) continue;
-            const bool both_shared = !a->per_example().defined() && !b->per_example().defined();
-            const bool equal = both_shared && a->index[0][t].equal(b->index[0][s]);
-            share = both_shared ? (equal ? 1 : 0) : 1.0 / static_cast<double>(a->dim);
-          }
-          macs += share * static_cast<double>(u.groups) * (width(u.in) + width(u.out));
+          macs += matching_share(u.in, t, v.in, s) * matching_share(u.out, t, v.out, s) * each;
         }
       }
     }
   }
   return macs;
+}
+
+double materialised_macs_per_pair(const Tap& tap) {
+  double tokens = 0;
+  for (const auto& use : tap.uses) tokens += static_cast<double>(use.tokens);
+  return static_cast<double>(tap.size()) * (1 + 2 * tokens / static_cast<double>(kGramTile));
+}
+
+double gram_macs_per_pair(const Tap& tap) {
+  return std::min(structured_macs_per_pair(tap), materialised_macs_per_pair(tap));
 }
 
 }  // namespace grokscope

@@ -12,12 +12,23 @@ namespace grokscope {
 /// The tap with dense and constant factors in float64: products of two float32 numbers are exact there.
 Tap to_double(const Tap& tap);
 
+/// Rows and columns of the tiles that GramBuilder asks for.
+constexpr std::int64_t kGramTile = 256;
+
 /// tile += K for rows `rows` of `a` and columns `cols` of `b` (both from to_double()); tile is [rows, cols] float64 with
-/// any strides; column-major is fastest.
+/// any strides; column-major is fastest. Visits pairs of tokens, or makes the gradients of the tile's examples (a slab of
+/// the parameter at a time) where that takes fewer multiplications or the uses have no common groups.
 void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile);
 
-/// Multiply-accumulates that add_gram_tile spends on one pair of examples: the count behind the benchmark's floor.
-/// Equal-token tables count their expected matches, 1/d of all pairs.
+/// What a pair of examples costs by pairs of tokens, T^2 (d_in + d_out) and less where tokens or factors are shared.
+/// Infinite when the uses have no common groups. Equal-token tables count their expected matches, 1/d of all pairs.
+double structured_macs_per_pair(const Tap& tap);
+
+/// What it costs with gradients made anew for each tile: size (1 + 2 T / kGramTile).
+double materialised_macs_per_pair(const Tap& tap);
+
+/// Multiply-accumulates that add_gram_tile spends on one pair of examples: the smaller of the two. The count behind the
+/// benchmark's floor.
 double gram_macs_per_pair(const Tap& tap);
 
 /// The same for explicit gradients, rows x cols.

@@ -7,16 +7,18 @@ namespace grokscope {
 namespace {
 
 /// Applies `change` to every tensor of the taps that has a row per example.
-void for_each_example_tensor(Taps& taps, const std::function<at::Tensor(const at::Tensor&)>& change) {
-  for (auto& tap : taps.taps) {
-    for (auto& use : tap.uses) {
-      for (auto* factor : {&use.out, &use.in}) {
-        if (!factor->per_example().defined()) continue;
-        auto& tensor = factor->kind == Factor::Kind::dense ? factor->values : factor->index;
-        tensor = change(tensor);
-      }
+void for_each_example_tensor(Tap& tap, const std::function<at::Tensor(const at::Tensor&)>& change) {
+  for (auto& use : tap.uses) {
+    for (auto* factor : {&use.out, &use.in}) {
+      if (!factor->per_example().defined()) continue;
+      auto& tensor = factor->kind == Factor::Kind::dense ? factor->values : factor->index;
+      tensor = change(tensor);
     }
   }
+}
+
+void for_each_example_tensor(Taps& taps, const std::function<at::Tensor(const at::Tensor&)>& change) {
+  for (auto& tap : taps.taps) for_each_example_tensor(tap, change);
 }
 
 /// Rows of one tensor to and from every rank; rank r receives the rows of mine listed in send_rows[r].
@@ -90,6 +92,12 @@ Taps concatenate_rows(const std::vector<Taps>& parts) {
 Taps slice_rows(const Taps& taps, IndexRange range) {
   Taps result = taps;
   result.n = range.size();
+  for_each_example_tensor(result, [&](const at::Tensor& t) { return t.slice(0, range.begin, range.end); });
+  return result;
+}
+
+Tap slice_rows(const Tap& tap, IndexRange range) {
+  Tap result = tap;
   for_each_example_tensor(result, [&](const at::Tensor& t) { return t.slice(0, range.begin, range.end); });
   return result;
 }

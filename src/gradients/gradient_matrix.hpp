@@ -41,5 +41,6 @@ Taps concatenate_rows(const std::vector<Taps>& parts);
 
 /// The taps of rows begin..end-1, as views.
 Taps slice_rows(const Taps& taps, IndexRange range);
+Tap slice_rows(const Tap& tap, IndexRange range);
 
 }  // namespace grokscope

@@ -5,8 +5,6 @@
 namespace grokscope {
 namespace {
 
-constexpr std::int64_t kTile = 256;
-
 std::vector<std::int64_t> global_indices(const BlockCyclic& dist, int process) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(dist.local_count(process)));
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -33,7 +31,7 @@ GramBuilder::GramBuilder(const GradientMatrix& g, const GradientMatrix& g2, cons
 void GramBuilder::add(IndexRange parameters, Part part, const BlockCyclicTarget& target,
                       const std::function<void()>& poll) const {
   // Process 0 of each dimension holds most: every rank makes as many steps as that one, so that polls match.
-  const auto row_steps = (target.row_dist.local_count(0) + kTile - 1) / kTile;
+  const auto row_steps = (target.row_dist.local_count(0) + kGramTile - 1) / kGramTile;
   for (std::size_t k = 0; k < row_taps_.taps.size(); ++k) {
     const auto& tap = row_taps_.taps[k];
     if (tap.offset < parameters.begin || tap.offset >= parameters.end) continue;
@@ -41,14 +39,14 @@ void GramBuilder::add(IndexRange parameters, Part part, const BlockCyclicTarget&
     const auto cols_tap = to_double(col_taps_.taps[k]);
     for (std::int64_t step = 0; step < row_steps; ++step) {
       poll();
-      const IndexRange rows{std::min(step * kTile, row_taps_.n), std::min((step + 1) * kTile, row_taps_.n)};
+      const IndexRange rows{std::min(step * kGramTile, row_taps_.n), std::min((step + 1) * kGramTile, row_taps_.n)};
       if (rows.size() == 0) continue;
       const auto last_row = target.row_dist.global_index(rows.end - 1, target.grid_row(rank_));
       // Nothing right of the diagonal of the last row is wanted.
       const auto col_end = part == Part::whole ? col_taps_.n
                                                : target.col_dist.local_lower_bound(last_row + 1, target.grid_col(rank_));
-      for (std::int64_t begin = 0; begin < col_end; begin += kTile) {
-        const IndexRange cols{begin, std::min(begin + kTile, col_end)};
+      for (std::int64_t begin = 0; begin < col_end; begin += kGramTile) {
+        const IndexRange cols{begin, std::min(begin + kGramTile, col_end)};
         double* corner = target.local.data() + rows.begin + begin * target.ld;
         auto tile = at::from_blob(corner, {rows.size(), cols.size()}, {1, target.ld}, at::kDouble);
         const auto device = rows_tap.uses.front().out.values.defined() ? rows_tap.uses.front().out.values.device()

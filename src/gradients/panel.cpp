@@ -9,23 +9,6 @@ namespace {
 constexpr std::int64_t kExampleChunk = 512;
 constexpr std::int64_t kColumnBlock = 256;
 
-/// The factor of one group as [n, T, d] float64.
-at::Tensor explicit_factor(const Factor& factor, std::int64_t n, std::int64_t group, std::int64_t tokens) {
-  switch (factor.kind) {
-    case Factor::Kind::dense: return factor.values.select(1, group).to(at::kDouble);
-    case Factor::Kind::constant: {
-      const auto values = factor.values[group].to(at::kDouble);
-      return values.unsqueeze(0).expand({n, tokens, factor.dim});
-    }
-    case Factor::Kind::one_hot: {
-      auto result = at::zeros({n, tokens, factor.dim}, at::kDouble);
-      return result.scatter_(2, factor.index.to(at::kCPU).expand({n, tokens}).unsqueeze(2), 1.0);
-    }
-    case Factor::Kind::one: return at::ones({n, tokens, 1}, at::kDouble);
-  }
-  throw InternalError("unknown factor kind");
-}
-
 std::vector<std::int64_t> flat_indices(const BlockCyclic& dist, int process, std::int64_t first) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(dist.local_count(process)));
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -35,41 +18,6 @@ std::vector<std::int64_t> flat_indices(const BlockCyclic& dist, int process, std
 }
 
 }  // namespace
-
-at::Tensor materialise(const Tap& tap, std::int64_t n) {
-  auto result = at::zeros({n, tap.rows, tap.width()}, at::kDouble);
-  for (const auto& use : tap.uses) {
-    const auto width = use.out.dim;
-    for (std::int64_t g = 0; g < use.groups; ++g) {
-      const auto out = explicit_factor(use.out, n, g, use.tokens).to(at::kCPU);
-      const auto in = explicit_factor(use.in, n, g, use.tokens).to(at::kCPU);
-      result.slice(1, g * width, (g + 1) * width) += at::bmm(out.transpose(1, 2), in);
-    }
-  }
-  return flatten_parameter(tap, result);
-}
-
-at::Tensor flatten_parameter(const Tap& tap, const at::Tensor& values) {
-  const auto n = values.size(0);
-  if (!tap.has_bias) return values.reshape({n, tap.size()});
-  return at::cat({values.slice(2, 0, tap.cols).reshape({n, tap.rows * tap.cols}), values.select(2, tap.cols)}, 1);
-}
-
-at::Tensor materialise_columns(const Taps& taps, std::span<const std::int64_t> columns) {
-  std::vector<at::Tensor> parts{at::empty({taps.n, 0}, at::kDouble)};
-  auto first = columns.begin();
-  for (const auto& tap : taps.taps) {
-    const auto last = std::lower_bound(first, columns.end(), tap.offset + tap.size());
-    if (first == last) continue;
-    auto index = at::empty({last - first}, at::kLong);
-    std::transform(first, last, index.data_ptr<std::int64_t>(), [&](auto column) { return column - tap.offset; });
-    const bool all = index.size(0) == tap.size();
-    const auto gradients = materialise(tap, taps.n);
-    parts.push_back(all ? gradients : gradients.index_select(1, index));
-    first = last;
-  }
-  return parts.size() == 2 ? parts.back() : at::cat(parts, 1);
-}
 
 void add_panel(const GradientMatrix& g, IndexRange parameters, Part part, const BlockCyclicTarget& target,
                const std::function<void()>& poll) {

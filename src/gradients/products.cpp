@@ -1,12 +1,15 @@
 #include "gradients/products.hpp"
 
-#include "gradients/factor_gram.hpp"
-#include "gradients/panel.hpp"
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "gradients/materialise.hpp"
 
 namespace grokscope {
 namespace {
 
 constexpr std::int64_t kExampleChunk = 512;
+constexpr std::int64_t kElements = 1 << 25;  // of explicit gradients at a time: 268 MB
 
 using Kind = Factor::Kind;
 
@@ -78,6 +81,69 @@ at::Tensor weighted_parameter(const Tap& tap, const at::Tensor& weights) {
   return flatten_parameter(tap, result).t();
 }
 
+/// Multiplications of G_i U for one parameter and one example, k columns: by contracting factors, and with G_i made first.
+struct ApplyCost {
+  double contracted = 0;
+  double materialised = 0;
+
+  ApplyCost(const Tap& tap, std::int64_t k) : materialised(static_cast<double>(k * tap.size())) {
+    for (const auto& use : tap.uses) {
+      // A token looks up a row, which meets the other factor.
+      const auto each = use.out.kind == Kind::one_hot  ? use.in.dim
+                        : use.in.kind == Kind::one_hot ? use.out.dim
+                                                       : use.groups * use.out.dim * use.in.dim;
+      contracted += static_cast<double>(k * use.tokens * each);
+      materialised += static_cast<double>(use.tokens * each);
+    }
+  }
+};
+
+/// [n, T, d] of one group, tokens excepted; what all examples share is expanded.
+at::Tensor expanded(const GroupFactor& factor, std::int64_t n) {
+  if (factor.kind == Kind::dense) return factor.values;
+  return factor.values.unsqueeze(0).expand({n, factor.values.size(0), factor.values.size(1)});
+}
+
+/// target [n, k] += sum_t out_it^T M in_it for one group and the matrices M, [d_out, d_in, k].
+void add_contracted(const GroupFactor& out, const GroupFactor& in, const at::Tensor& m, at::Tensor target) {
+  if (in.kind == Kind::one_hot && out.kind != Kind::one_hot) return add_contracted(in, out, m.transpose(0, 1), target);
+  require(in.kind != Kind::one_hot, "a parameter whose both factors are tokens has no gradient");
+  const auto n = target.size(0), k = target.size(1);
+  const auto right = expanded(in, n);
+  const auto tokens = right.size(1);
+  if (out.kind == Kind::one_hot) {
+    const auto ids = out.values.expand({n, tokens}).reshape({-1});
+    const auto rows = m.index_select(0, ids).view({n, tokens, m.size(1), k});
+    target += (rows * right.unsqueeze(3)).sum(at::IntArrayRef{1, 2});
+    return;
+  }
+  const auto left = expanded(out, n).reshape({n * tokens, m.size(0)});
+  for (std::int64_t c = 0; c < k; ++c) {
+    target.select(1, c) += (at::mm(left, m.select(2, c)).view({n, tokens, m.size(1)}) * right).sum(at::IntArrayRef{1, 2});
+  }
+}
+
+/// target [n, k] += G U for one parameter; u [size, k].
+void add_applied(const Tap& tap, const at::Tensor& u, at::Tensor target) {
+  const auto n = target.size(0);
+  const ApplyCost cost(tap, u.size(1));
+  if (cost.contracted > cost.materialised) {
+    const auto step = std::max<std::int64_t>(1, kElements / tap.size());
+    for (std::int64_t begin = 0; begin < n; begin += step) {
+      const auto end = std::min(begin + step, n);
+      target.slice(0, begin, end).addmm_(materialise(slice_rows(tap, {begin, end}), end - begin), u);
+    }
+    return;
+  }
+  const auto matrices = unflatten_parameter(tap, u);
+  for (const auto& use : tap.uses) {
+    for (std::int64_t g = 0; g < use.groups; ++g) {
+      const GroupFactor out(use.out, g, use.tokens), in(use.in, g, use.tokens);
+      add_contracted(out, in, matrices.slice(0, g * use.out.dim, (g + 1) * use.out.dim), target);
+    }
+  }
+}
+
 at::Tensor gather_rows(const Communicator& comm, const at::Tensor& mine, std::int64_t total) {
   const auto host = mine.contiguous();
   const auto all = comm.all_gather_uneven<double>({host.data_ptr<double>(), static_cast<std::size_t>(host.numel())});
@@ -114,9 +180,7 @@ at::Tensor apply(const GradientMatrix& g, const at::Tensor& vectors) {
     const auto end = std::min(begin + kExampleChunk, n);
     const auto part = slice_rows(g.mine(), {begin, end});
     auto rows = mine.slice(0, begin, end);
-    for (const auto& tap : part.taps) {
-      rows.addmm_(materialise(tap, end - begin), u.slice(0, tap.offset, tap.offset + tap.size()));
-    }
+    for (const auto& tap : part.taps) add_applied(tap, u.slice(0, tap.offset, tap.offset + tap.size()), rows);
   }
   return gather_rows(g.comm(), mine, g.rows());
 }

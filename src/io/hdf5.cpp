@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,9 @@
 
 namespace grokscope::hdf5 {
 namespace {
+
+/// More than the groups, headers and attributes take that one call adds to a file.
+constexpr std::uint64_t kMostMetadata = 1 << 20;
 
 /// Silences HDF5, and keeps it from closing files at exit: after a full disk it would try forever.
 void prepare_library() {
@@ -164,6 +168,19 @@ Handle open_file_for_update(const std::filesystem::path& path, const Communicato
   return open_with(path, H5F_ACC_RDWR, access);
 }
 
+void require_room(const Handle& object, std::uint64_t bytes) {
+  struct rlimit limit = {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  const hid_t file = H5Iget_file_id(object.get());
+  hsize_t size = 0;
+  check(H5Fget_filesize(file, &size), "read the size of", object.get());
+  H5Idec_ref(file);
+  if (size + bytes + kMostMetadata <= limit.rlim_cur) return;
+  throw_failure("write", path_of(object.get()),
+                fmt::format("it would pass the limit of {:.1f} MB on the size of files, ulimit -f",
+                            static_cast<double>(limit.rlim_cur) / 1e6));
+}
+
 void flush(const Handle& file) {
   check(H5Fflush(file.get(), H5F_SCOPE_GLOBAL), "write", file.get());
 }
@@ -232,6 +249,17 @@ void link_external(const Handle& parent, const std::string& path, const std::str
   check(
       H5Lcreate_external(file.c_str(), target.c_str(), parent.get(), path.c_str(), links.get(), H5P_DEFAULT),
       "create link", parent.get(), path);
+}
+
+void unlink(const Handle& parent, const std::string& path) {
+  check(H5Ldelete(parent.get(), path.c_str(), H5P_DEFAULT), "remove", parent.get(), path);
+}
+
+void copy_whole(const Handle& from, const std::string& name, const Handle& to) {
+  const Handle copying(H5Pcreate(H5P_OBJECT_COPY), H5Pclose);
+  check(H5Pset_copy_object(copying.get(), H5O_COPY_EXPAND_EXT_LINK_FLAG | H5O_COPY_EXPAND_SOFT_LINK_FLAG), "copy", from.get(), name);
+  const auto links = link_creation();
+  check(H5Ocopy(from.get(), name.c_str(), to.get(), name.c_str(), copying.get(), links.get()), "copy", from.get(), name);
 }
 
 }  // namespace grokscope::hdf5

@@ -65,6 +65,10 @@ Handle open_file_for_update(const std::filesystem::path& path);
 /// attributes, new datasets) is better done by one rank before or after. Collective over comm.
 Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm);
 
+/// Refuses, with EnvironmentError, to let the file of `object` grow by `bytes` where it would come near
+/// `ulimit -f`: a file that the system did not let HDF5 write cannot be closed either. Local.
+void require_room(const Handle& object, std::uint64_t bytes);
+
 /// Hands everything to the file system and syncs it. Collective for a parallel file.
 void flush(const Handle& file);
 
@@ -83,6 +87,9 @@ std::vector<std::string> list_children(const Handle& group);
 /// Paths, relative to `group`, of all datasets below it; does not follow external links.
 std::vector<std::string> list_datasets(const Handle& group);
 
+/// Removes a name, and what only it leads to.
+void unlink(const Handle& parent, const std::string& path);
+
 /// Makes `path` lead to the absolute path `target` of the same file, there or not, external link or not.
 void link_soft(const Handle& parent, const std::string& path, const std::string& target);
 
@@ -90,6 +97,10 @@ void link_soft(const Handle& parent, const std::string& path, const std::string&
 /// the link.
 void link_external(const Handle& parent, const std::string& path, const std::string& file,
                    const std::string& target);
+
+/// Copies the dataset or group `name` with everything below it; what links lead to is copied in their
+/// place.
+void copy_whole(const Handle& from, const std::string& name, const Handle& to);
 
 /// Writes one array with its description, creating the groups above it. `gzip_level` 0 means contiguous and
 /// uncompressed.

@@ -6,11 +6,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "io/durable_file.hpp"
 #include "io/hdf5.hpp"
+#include "io/panel_journal.hpp"
 
 namespace grokscope {
 
@@ -20,7 +27,7 @@ namespace {
 
 struct Panel {
   IndexRange rows;
-  std::vector<std::byte> bytes;
+  std::span<const std::byte> bytes;  ///< valid until the next panel is filled
 };
 
 /// The panels of this rank: equally many on every rank, the last ones empty where a rank has fewer rows.
@@ -37,21 +44,20 @@ class Panels {
   }
 
   std::int64_t rounds() const { return rounds_; }
+  std::int64_t height() const { return height_; }
+  IndexRange rows_of(std::int64_t round) const {
+    const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
+    return {begin, std::min(begin + height_, my_rows_.end)};
+  }
 
   Panel fill(std::int64_t round) {
-    const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
-    Panel panel{{begin, std::min(begin + height_, my_rows_.end)}, {}};
-    const auto count = static_cast<std::size_t>(panel.rows.size() * spec_.cols);
-    values_.resize(count);
-    fill_(panel.rows, values_);
-    panel.bytes.resize(count * size_of(spec_.dtype));
-    if (spec_.dtype == DType::float32) {
-      auto* out = reinterpret_cast<float*>(panel.bytes.data());
-      std::ranges::transform(values_, out, [](double value) { return static_cast<float>(value); });
-    } else if (count > 0) {
-      std::memcpy(panel.bytes.data(), values_.data(), panel.bytes.size());
-    }
-    return panel;
+    const auto rows = rows_of(round);
+    values_.resize(static_cast<std::size_t>(rows.size() * spec_.cols));
+    fill_(rows, values_);
+    if (spec_.dtype == DType::float64) return {rows, std::as_bytes(std::span(values_))};
+    rounded_.resize(values_.size());
+    std::ranges::transform(values_, rounded_.begin(), [](double value) { return static_cast<float>(value); });
+    return {rows, std::as_bytes(std::span(rounded_))};
   }
 
  private:
@@ -73,10 +79,8 @@ class Panels {
   std::int64_t height_ = 1;
   std::int64_t rounds_ = 0;
   std::vector<double> values_;
+  std::vector<float> rounded_;
 };
-
-/// The hash of one panel, as it is stored: begin, end, hash.
-using PanelHash = std::array<std::uint64_t, 3>;
 
 PanelHash hash_panel(const Panel& panel) {
   return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end),
@@ -90,16 +94,18 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
   Panels panels(comm, spec, my_rows, panel_bytes / comm.size(),
                 fill);  // the root receives one from each rank
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
-    Panel mine;
-    comm.agree([&] { mine = panels.fill(round); });
-    const auto begins = comm.all_gather<std::int64_t>({&mine.rows.begin, 1});
-    const auto ends = comm.all_gather<std::int64_t>({&mine.rows.end, 1});
     std::vector<std::vector<std::byte>> send(static_cast<std::size_t>(comm.size()));
-    send[0] = std::move(mine.bytes);
-    auto received = comm.exchange(send);
+    const auto rows = panels.rows_of(round);
+    comm.agree([&] {
+      const auto mine = panels.fill(round);
+      send[0].assign(mine.bytes.begin(), mine.bytes.end());
+    });
+    const auto begins = comm.all_gather<std::int64_t>({&rows.begin, 1});
+    const auto ends = comm.all_gather<std::int64_t>({&rows.end, 1});
+    const auto received = comm.exchange(send);
     comm.on_root([&] {
       for (std::size_t r = 0; r < received.size(); ++r) {
-        if (ends[r] > begins[r]) store({{begins[r], ends[r]}, std::move(received[r])});
+        if (ends[r] > begins[r]) store({{begins[r], ends[r]}, received[r]});
       }
     });
   }
@@ -108,7 +114,8 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
 /// Writes the panels of a compressed matrix through the root. Returns the hashes on the root.
 std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::path& path,
                                           const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                          std::int64_t panel_bytes, const FillRows& fill) {
+                                          std::int64_t panel_bytes, const FillRows& fill,
+                                         const PanelProgress& progress) {
   hdf5::Handle file, dataset;
   std::vector<PanelHash> hashes;
   comm.on_root([&] {
@@ -120,6 +127,7 @@ std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::pa
   gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
     hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
     hashes.push_back(hash_panel(panel));
+    if (progress) progress(panel.rows.end, spec.rows);
   });
   comm.on_root([&] {
     dataset.close();
@@ -142,28 +150,110 @@ void create_matrix(const fs::path& path, const std::string& name, const MatrixSp
   if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
 }
 
-/// Writes the panels of all ranks side by side. Returns the hashes of all panels, on every rank.
+/// Brings what this rank has written to the disk while it forms the next panel. The calls block where a device is busy, so
+/// that they have a thread of their own; it touches neither MPI nor HDF5.
+class Writeback {
+ public:
+  /// `arrived` is called, in the thread, for each panel that has reached the disk.
+  Writeback(const fs::path& path, std::function<void(const PanelHash&)> arrived)
+      : file_(path, O_WRONLY), arrived_(std::move(arrived)), thread_([this](std::stop_token stop) { run(stop); }) {}
+
+  /// The panel has been written, in the sense of the operating system.
+  void add(const PanelHash& panel) {
+    const std::lock_guard lock(mutex_);
+    written_.push_back(panel);
+    changed_.notify_all();
+  }
+  /// Waits for all panels. Throws what the thread met. Without it the destructor waits.
+  void finish() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return (written_.empty() && !is_syncing_) || failure_; });
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void run(std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    while (changed_.wait(lock, stop, [&] { return !written_.empty(); })) {
+      const auto panels = std::exchange(written_, {});
+      is_syncing_ = true;
+      lock.unlock();
+      std::exception_ptr failure;
+      try {
+        file_.sync();
+        // Nobody reads it soon: a stream of hundreds of gigabytes must not push out everything else, and fresh pages are
+        // slower than used ones.
+        ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_DONTNEED);
+        for (const auto& panel : panels) arrived_(panel);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      lock.lock();
+      is_syncing_ = false;
+      if (failure) failure_ = failure;
+      changed_.notify_all();
+    }
+  }
+
+  FileDescriptor file_;
+  std::function<void(const PanelHash&)> arrived_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::vector<PanelHash> written_;
+  bool is_syncing_ = false;
+  std::exception_ptr failure_;
+  std::jthread thread_;  ///< last: it uses the others
+};
+
+fs::path journal_path(const Communicator& comm, const fs::path& matrix) {
+  return fmt::format("{}.journal.{}", matrix.string(), comm.rank());
+}
+
+/// What the panels of one rank belong to: nothing of it may differ when an unfinished file is taken up again.
+std::string journal_key(const Communicator& comm, const MatrixSpec& spec, const Panels& panels) {
+  return fmt::format("{:016x} {} x {} {} rank {} of {} height {}", spec.identity, spec.rows, spec.cols, name_of(spec.dtype),
+                     comm.rank(), comm.size(), panels.height());
+}
+
+/// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
+/// every rank.
 std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                         std::int64_t panel_bytes, const FillRows& fill) {
+                                         std::int64_t panel_bytes, const FillRows& fill,
+                                         const PanelProgress& progress) {
   hdf5::Handle file, dataset;
-  std::vector<std::uint64_t> mine;
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
-  comm.on_root([&] { create_matrix(path, name, spec); });
+  PanelJournal journal(journal_path(comm, path), journal_key(comm, spec, panels));
+  if (!comm.all(spec.identity != 0 && journal.is_known() && fs::exists(path))) {
+    comm.on_root([&] { create_matrix(path, name, spec); });
+    comm.agree([&] { if (spec.identity != 0) journal.restart(); });
+  }
+  std::optional<Writeback> writeback;
   comm.agree([&] {
     file = hdf5::open_file_for_update(path, comm);
     dataset = hdf5::open_dataset(file, name);
+    writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
   });
+  std::vector<std::uint64_t> mine;
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
+    const auto rows = panels.rows_of(round);
+    const auto* known = journal.find(rows);
+    if (comm.all(known != nullptr || rows.size() == 0)) {
+      if (known != nullptr) mine.insert(mine.end(), known->begin(), known->end());
+      continue;
+    }
+    if (progress) progress(round, panels.rounds());
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
       hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
       const auto hash = hash_panel(panel);
+      writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
     });
   }
   comm.agree([&] {
+    writeback->finish();
     hdf5::flush(file);  // closing alone does not sync
     dataset.close();
     file.close();
@@ -180,6 +270,7 @@ CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
   std::vector<std::uint64_t> rows;
   for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
   auto file = hdf5::open_file_for_update(path);
+  if (hdf5::exists(file, "panels")) hdf5::unlink(file, "panels");  // of a launch that ended right here
   const auto count = static_cast<std::int64_t>(hashes.size());
   hdf5::write_array(
       file, "panels",
@@ -204,9 +295,9 @@ bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> 
 
 CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, const std::string& name,
                                 const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
-                                const FillRows& fill) {
+                                const FillRows& fill, const PanelProgress& progress) {
   const auto write = spec.gzip_level > 0 ? write_through_root : write_in_parallel;
-  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill);
+  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress);
   CommittedFile file;
   comm.on_root([&] { file = seal(path, hashes); });
   return file;

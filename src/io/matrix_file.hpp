@@ -23,6 +23,9 @@ struct MatrixSpec {
   DType dtype = DType::float64;  ///< float32 or float64
   int gzip_level = 0;            ///< 0 means contiguous and uncompressed
   Description description{};
+  /// Of everything that the elements follow from. Not 0: a file that was left unfinished is taken up at the first panel
+  /// that had not reached the disk, when identity, sizes, ranks and panel_bytes are the same.
+  std::uint64_t identity = 0;
 
   std::int64_t bytes() const { return rows * cols * static_cast<std::int64_t>(size_of(dtype)); }
 };
@@ -31,13 +34,16 @@ struct MatrixSpec {
 /// at the end with empty ranges on those that have fewer rows, so that it may be collective itself.
 using FillRows = std::function<void(IndexRange rows, std::span<double> out)>;
 
+/// Hears how much is done: before each panel that is formed, or behind it. Not on every rank.
+using PanelProgress = std::function<void(std::int64_t done, std::int64_t all)>;
+
 /// Writes a matrix to a file of its own, as dataset `name`. Ranks hold contiguous rows in rank order;
 /// `panel_bytes` bounds the buffer of doubles on each rank. An uncompressed matrix is written in parallel, a
 /// compressed one through the root: MPI-IO's collective writes, which filters need, hang or crash in some
 /// versions. Collective over comm.
 CommittedFile write_matrix_file(const Communicator& comm, const std::filesystem::path& path,
                                 const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                std::int64_t panel_bytes, const FillRows& fill);
+                                std::int64_t panel_bytes, const FillRows& fill, const PanelProgress& progress = {});
 
 /// Gathers a small matrix to the root; other ranks get an empty array. Collective over comm.
 NamedArray gather_matrix(const Communicator& comm, const std::string& name, const MatrixSpec& spec,

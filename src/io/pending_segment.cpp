@@ -62,7 +62,7 @@ void PendingSegment::add_matrix(const std::string& view, const std::string& grou
 
 void PendingSegment::link(const std::string& view, const std::string& group, const std::string& name,
                           const std::string& target) {
-  hdf5::link_soft(open_view_group(view, group), name, "/" + target + "/" + name);
+  hdf5::link_soft(open_view_group(view, group), name, "/" + target);
 }
 
 FinishedSegment PendingSegment::finish(const TableBuffer& rows, std::int64_t last_epoch) {

@@ -40,7 +40,7 @@ class PendingSegment {
   void add_matrix(const std::string& view, const std::string& group, const std::string& name,
                   const CommittedFile& file);
 
-  /// Makes /`view`/`group`/`name` a link to /`target`/`name`.
+  /// Makes /`view`/`group`/`name` a link to /`target`.
   void link(const std::string& view, const std::string& group, const std::string& name,
             const std::string& target);
 

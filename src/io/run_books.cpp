@@ -6,6 +6,8 @@
 #include <ranges>
 #include <set>
 
+#include "base/text.hpp"
+#include "base/timer.hpp"
 #include "io/durable_file.hpp"
 
 namespace grokscope {
@@ -129,12 +131,16 @@ void RunWriter::Books::commit(const Checkpoint& checkpoint) {
   const auto finished = pending.finish(rows_, checkpoint.epoch);
   std::ranges::copy(finished.files, std::back_inserter(record_.files));
   std::ranges::copy(finished.links, std::back_inserter(links_));
+  for (const auto& file : finished.files) {
+    if (file.is_matrix) publish_file(directory_.work() / file.name, directory_.segments() / file.name);
+  }
   record_.csv_bytes = csv_.sync();
   const auto name =
       checkpoint.file_name.empty() ? fmt::format("epoch_{}.h5", checkpoint.epoch) : checkpoint.file_name;
   const auto path = directory_.checkpoints() / name;
   write_checkpoint(temporary_of(path), checkpoint, record_, facts);
   publish_file(temporary_of(path), path);  // this rename is the commit
+  remove_path(directory_.work());
   rows_.clear();
   committed_ = {checkpoint.epoch, checkpoint.step};
   // A run of a thousand commits would spend its time in a thousand segments: add the new one to what is
@@ -147,6 +153,15 @@ void RunWriter::Books::commit(const Checkpoint& checkpoint) {
   }
   publish_views(sources);
   retain_checkpoints();
+}
+
+PanelProgress RunWriter::Books::show_panels_of(const std::string& name, std::int64_t bytes) {
+  constexpr double kInterval = 30;
+  return [this, name, bytes, watch = Stopwatch(), shown = 0.0](std::int64_t done, std::int64_t all) mutable {
+    if (watch.seconds() - shown < kInterval) return;
+    shown = watch.seconds();
+    log_.info("writing {} ({}): {} of {} panels", name, format_bytes(static_cast<double>(bytes)), done, all);
+  };
 }
 
 std::vector<TableSource> RunWriter::Books::all_segments() const {

@@ -129,12 +129,17 @@ bool same_arrays(std::span<const NamedArray> a, std::span<const NamedArray> b) {
 
 void write_data_file(const fs::path& path, std::span<const NamedArray> arrays) {
   const auto temporary = temporary_of(path);
-  auto file = hdf5::create_file(temporary);
-  for (const auto& array : arrays) hdf5::write_array(file, array.name, array);
-  hdf5::write_attributes(file, {{"format", "grokscope 1"}});
-  hdf5::write_attributes(file, {{"content_hash", hex(hdf5::content_hash(file))}});
-  file.close();
-  publish_file(temporary, path);
+  try {
+    auto file = hdf5::create_file(temporary);
+    for (const auto& array : arrays) hdf5::write_array(file, array.name, array);
+    hdf5::write_attributes(file, {{"format", "grokscope 1"}});
+    hdf5::write_attributes(file, {{"content_hash", hex(hdf5::content_hash(file))}});
+    file.close();
+    publish_file(temporary, path);
+  } catch (const EnvironmentError&) {
+    remove_path(temporary);  // it may be what fills the disk
+    throw;
+  }
 }
 
 }  // namespace

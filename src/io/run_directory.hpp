@@ -52,6 +52,8 @@ class RunDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path segments() const { return path_ / ".segments"; }
+  /// Matrices that are being written.
+  std::filesystem::path work() const { return path_ / ".work"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   const std::string& fingerprint() const { return fingerprint_; }
   /// False where the file system has no locks. Known on the root only.

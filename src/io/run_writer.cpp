@@ -1,6 +1,7 @@
 #include "io/run_writer.hpp"
 
 #include "base/timer.hpp"
+#include "io/durable_file.hpp"
 #include "io/run_books.hpp"
 
 namespace grokscope {
@@ -46,8 +47,10 @@ void RunWriter::write_matrix(const std::string& view, const std::string& group, 
   std::string file_name;
   comm_.on_root([&] { file_name = books_->pending.name_matrix_file(view, group, name); });
   file_name = comm_.broadcast_text(file_name);
-  const auto file = write_matrix_file(comm_, directory_.segments() / file_name, name, spec, my_rows,
-                                      options_.panel_bytes, fill);
+  const auto unfinished = directory_.work() / file_name;
+  comm_.on_root([&] { make_folder(directory_.work()); });
+  const auto file = write_matrix_file(comm_, unfinished, name, spec, my_rows, options_.panel_bytes, fill,
+                                      books_ ? books_->show_panels_of(file_name, spec.bytes()) : PanelProgress());
   comm_.on_root([&] { books_->pending.add_matrix(view, group, name, file); });
 }
 

@@ -51,13 +51,14 @@ class RunWriter {
   void set_group_attributes(const std::string& view, const std::string& group, const Attributes& attributes);
 
   /// Adds a matrix, filled by rows; ranks hold contiguous rows in rank order. A large one is written here and
-  /// now, with at most options.panel_bytes of doubles in memory on each rank; a small one is gathered.
+  /// now, with at most options.panel_bytes of doubles in memory on each rank; a small one is gathered. When spec.identity is
+  /// given, a large one that a killed launch left unfinished is taken up where it was.
   /// Collective over comm.
   void write_matrix(const std::string& view, const std::string& group, const std::string& name,
                     const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill);
 
-  /// Shows the dataset `name` of `target` ("gop_full/epoch_1000") in `view`, `group` as well: a layer that is
-  /// the whole model. Both must belong to one commit. Local; the root's call counts.
+  /// Shows `target` ("gop_full/epoch_1000/gop", a dataset or a group) in `view`, `group` as well, as `name`. Both
+  /// must belong to one commit. Local; the root's call counts.
   void link(const std::string& view, const std::string& group, const std::string& name,
             const std::string& target);
 

@@ -29,6 +29,29 @@ class CrossEntropy : public Loss {
   at::ScalarType dtype_;
 };
 
+class TokenCrossEntropy : public Loss {
+ public:
+  explicit TokenCrossEntropy(at::ScalarType dtype) : of_token_(dtype) {}
+
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    const auto is_supervised = targets.ge(0);
+    const auto losses = of_token_.per_example(rows(outputs), targets.clamp_min(0).reshape({-1})).view(targets.sizes());
+    return losses.masked_fill(is_supervised.logical_not(), 0).sum(1) / is_supervised.sum(1).clamp_min(1);
+  }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return of_token_.correct(rows(outputs), targets.reshape({-1})).view(targets.sizes()).logical_or(targets.lt(0)).all(1);
+  }
+  std::string definition() const override {
+    return "loss_i = mean over supervised tokens t of -log softmax(z_it)[y_it]; training loss = mean over i; correct when "
+           "all of them are right";
+  }
+
+ private:
+  static at::Tensor rows(const at::Tensor& outputs) { return outputs.reshape({-1, outputs.size(-1)}); }
+
+  CrossEntropy of_token_;
+};
+
 class OneHotMse : public Loss {
  public:
   explicit OneHotMse(at::ScalarType dtype) : dtype_(dtype) {}
@@ -71,6 +94,7 @@ class RegressionMse : public Loss {
 }  // namespace
 
 std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype) { return std::make_unique<CrossEntropy>(dtype); }
+std::unique_ptr<Loss> token_cross_entropy(at::ScalarType dtype) { return std::make_unique<TokenCrossEntropy>(dtype); }
 std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype) { return std::make_unique<OneHotMse>(dtype); }
 std::unique_ptr<Loss> regression_mse(double tolerance) { return std::make_unique<RegressionMse>(tolerance); }
 

@@ -26,6 +26,10 @@ class Loss {
 /// targets [n] int64; `dtype` is what outputs are converted to.
 std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype);
 
+/// The same for sequences: outputs [n, T, C], targets [n, T]; loss_i is the mean over the supervised tokens of example i,
+/// those whose target is not negative (0 if there are none), and a row is correct when all of them are right.
+std::unique_ptr<Loss> token_cross_entropy(at::ScalarType dtype);
+
 /// mean over classes of (z_c - [c = y])^2; targets [n] int64.
 std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype);
 

@@ -5,14 +5,16 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "nn/explicit_tap.hpp"
 
 namespace grokscope {
 
 Pass backward_pass(const Model& model, const Loss& loss, const at::Tensor& inputs, const at::Tensor& targets,
-                   Taping taping) {
+                   Taping taping, const TrainingNoise& noise) {
+  require(taping == Taping::off || !noise.is_active(), "a pass with noise has no taps");
   at::AutoGradMode with_gradients(true);
   auto tape = taping == Taping::on ? Tape::active() : Tape::inactive();
-  const auto outputs = model.forward(inputs, tape);
+  const auto outputs = noise.is_active() ? model.forward_with_noise(inputs, noise) : model.forward(inputs, tape);
   const auto losses = loss.per_example(outputs, targets);
   const auto total = losses.sum();
 
@@ -33,9 +35,10 @@ Pass backward_pass(const Model& model, const Loss& loss, const at::Tensor& input
   if (tape.is_active()) {
     at::NoGradGuard no_grad;
     pass.taps = tape.build(inputs.size(0), Tape::Gradients(split, gradients.end()));
+    add_explicit_taps(model, loss, inputs, targets, pass.taps);
     std::int64_t taped = 0;
     for (const auto& tap : pass.taps.taps) taped += tap.size();
-    require(taped == model.parameters.total(), "the model's forward pass left a parameter off the tape");
+    require(taped == model.parameters.total(), "the taps do not cover every parameter once");
   }
   return pass;
 }

@@ -16,9 +16,11 @@ struct Pass {
 
 enum class Taping { off, on };
 
-/// One forward and one backward pass of the unreduced summed loss over the examples. An empty batch gives zeros. Local.
+/// One forward and one backward pass of the unreduced summed loss over the examples. An empty batch gives zeros. A
+/// parameter that the forward pass did not record gets explicit gradients. Taping and noise exclude each other: the
+/// gradient of an example is a function of the parameters. Local.
 Pass backward_pass(const Model& model, const Loss& loss, const at::Tensor& inputs, const at::Tensor& targets,
-                   Taping taping);
+                   Taping taping, const TrainingNoise& noise = TrainingNoise::none());
 
 /// Loss sum and number of correct answers, without gradients, `chunk` examples at a time. Local.
 struct Score {

@@ -56,18 +56,19 @@ std::size_t Tape::observe(const at::Tensor& tensor) {
   return observed_.size() - 1;
 }
 
-void Tape::record(const Parameter& parameter, std::function<Use(const Gradients&)> make) {
-  if (active_) entries_.push_back({&parameter, false, std::move(make)});
+void Tape::record(const Parameter& weight, const Parameter* bias, std::function<Use(const Gradients&)> make) {
+  if (!active_) return;
+  require(bias == nullptr || bias->offset == weight.offset + weight.size(), "a bias must follow its weight");
+  entries_.push_back({&weight, bias != nullptr, std::move(make)});
 }
 
 void Tape::record_linear(const Parameter& weight, const Parameter* bias, const at::Tensor& x, const at::Tensor& y) {
   if (!active_) return;
-  require(bias == nullptr || bias->offset == weight.offset + weight.size(), "a bias must follow its weight");
-  entries_.push_back({&weight, bias != nullptr,
-                      [slot = observe(y), input = x.detach(), bias](const Gradients& b) {
-                        const auto in = bias ? at::cat({input, at::ones_like(input.slice(1, 0, 1))}, 1) : input;
-                        return Use{Factor::dense(b[slot]), Factor::dense(in)};
-                      }});
+  record(weight, bias, [slot = observe(y), input = x.detach(), has_bias = bias != nullptr](const Gradients& b) {
+    const auto tokens = input.dim() == 3 ? input.size(1) : 1;
+    const auto in = has_bias ? at::cat({input, at::ones_like(input.slice(-1, 0, 1))}, -1) : input;
+    return Use{Factor::dense(b[slot], 1, tokens), Factor::dense(in, 1, tokens), 1, tokens};
+  });
 }
 
 Taps Tape::build(std::int64_t n, const Gradients& gradients) const {
@@ -82,7 +83,7 @@ Taps Tape::build(std::int64_t n, const Gradients& gradients) const {
     if (same != result.taps.end()) {
       same->uses.push_back(std::move(use));
     } else {
-      result.taps.push_back({p.name, p.layer, p.offset, p.rows(), p.cols(), entry.has_bias, {std::move(use)}});
+      result.taps.push_back({p.name, p.layer, p.offset, p.rows(), p.cols(), entry.has_bias, {std::move(use)}, true});
     }
   }
   std::sort(result.taps.begin(), result.taps.end(), [](const Tap& a, const Tap& b) { return a.offset < b.offset; });

@@ -62,6 +62,7 @@ struct Tap {
   std::int64_t cols = 1;
   bool has_bias = false;
   std::vector<Use> uses;
+  bool has_kernel = true;  ///< false: the gradients were made one example at a time (explicit_tap.hpp)
 
   std::int64_t width() const { return cols + (has_bias ? 1 : 0); }
   std::int64_t size() const { return rows * width(); }
@@ -92,9 +93,15 @@ class Tape {
   std::size_t observe(const at::Tensor& tensor);
 
   /// Declares a use of a parameter; `make` is called after the backward pass. Values that it captures must be detached.
-  void record(const Parameter& parameter, std::function<Use(const Gradients&)> make);
+  void record(const Parameter& parameter, std::function<Use(const Gradients&)> make) {
+    record(parameter, nullptr, std::move(make));
+  }
 
-  /// Declares y = x W^T (+ b) with x [n, d_in] and y [n, d_out]. `bias` may be null; it must follow the weight.
+  /// The same for a weight and the bias that follows it (null: none). The inner factor then has one column more, by which
+  /// the outer one is multiplied to give the gradient of the bias.
+  void record(const Parameter& weight, const Parameter* bias, std::function<Use(const Gradients&)> make);
+
+  /// Declares y = x W^T (+ b) with x [n, d_in] or [n, T, d_in]. `bias` may be null; it must follow the weight.
   void record_linear(const Parameter& weight, const Parameter* bias, const at::Tensor& x, const at::Tensor& y);
 
   const std::vector<at::Tensor>& observed() const { return observed_; }

@@ -14,11 +14,15 @@ Node ConfigType<TrackedExamples>::format(const TrackedExamples& value) {
 }
 
 StorePolicy ConfigType<StorePolicy>::parse(const Node& node) {
-  if (node.is_scalar() && node.scalar == "dense") return {true};
-  return {ConfigType<bool>::parse(node)};
+  if (node.is_scalar() && node.scalar == "dense") return StorePolicy::dense;
+  if (node.is_scalar() && node.scalar == "factors") return StorePolicy::factors;
+  return ConfigType<bool>::parse(node) ? StorePolicy::dense : StorePolicy::none;
 }
 
-Node ConfigType<StorePolicy>::format(const StorePolicy& value) { return ConfigType<bool>::format(value.dense); }
+Node ConfigType<StorePolicy>::format(const StorePolicy& value) {
+  if (value == StorePolicy::factors) return ConfigType<std::string>::format("factors");
+  return ConfigType<bool>::format(value == StorePolicy::dense);
+}
 
 void GopTrackingOptions::declare(Schema& s) {
   s.add("enabled", enabled, "track gradient outer products at all");
@@ -61,8 +65,11 @@ void StorageOptions::declare(Schema& s) {
       .not_scientific();
   s.add("compression", compression, "of stored matrices").one_of({"none", "gzip"}).not_scientific();
   s.add("compression_level", compression_level, "of gzip").range(1, 9).not_scientific();
-  s.add("store_full_gop", store_full_gop, "keep the dense GOP of all parameters, P x P numbers").not_scientific();
-  s.add("store_layer_gops", store_layer_gops, "keep the dense GOP of every layer").not_scientific();
+  s.add("store_full_gop", store_full_gop,
+        "keep the GOP of all parameters: true (or dense), P x P numbers; factors, which rebuild it exactly").not_scientific();
+  s.add("store_layer_gops", store_layer_gops, "the same for the GOP of every layer").not_scientific();
+  s.add("panel_memory_gb", panel_memory_gb, "memory of a rank for the rows of a dense GOP that are formed at a time")
+      .unit("GB").above(0).not_scientific();
   s.add("gop_schedule", gop_schedule, "tracked moments at which matrices are stored; the last one always is").not_scientific();
   s.add("float_precision", float_precision, "of stored matrices").one_of({"float32", "float64"}).not_scientific();
   s.add("keep_checkpoints", keep_checkpoints, "newest checkpoints kept, 0: all").at_least(0).not_scientific();

@@ -24,14 +24,12 @@ struct ConfigType<TrackedExamples> {
   static Node format(const TrackedExamples& value);
 };
 
-/// Whether and how a matrix is kept: true (= dense) or false.
-struct StorePolicy {
-  bool dense = false;
-};
+/// Whether and how a matrix is kept: true (= dense), factors (what rebuilds it exactly, factors.hpp) or false.
+enum class StorePolicy { none, factors, dense };
 
 template <>
 struct ConfigType<StorePolicy> {
-  static std::string type_name() { return "true | dense | false"; }
+  static std::string type_name() { return "true | dense | factors | false"; }
   static StorePolicy parse(const Node& node);
   static Node format(const StorePolicy& value);
 };
@@ -66,8 +64,9 @@ struct StorageOptions {
   std::string output_dir = "auto";
   std::string compression = "none";
   std::int64_t compression_level = 4;
-  StorePolicy store_full_gop;
-  StorePolicy store_layer_gops;
+  StorePolicy store_full_gop = StorePolicy::none;
+  StorePolicy store_layer_gops = StorePolicy::none;
+  double panel_memory_gb = 0.5;
   ScheduleOptions gop_schedule = every_thousand_epochs();
   std::string float_precision = "float64";
   std::int64_t keep_checkpoints = 0;

@@ -4,23 +4,15 @@
 
 #include <algorithm>
 
-#include "base/random.hpp"
+#include "base/hash.hpp"
+
 #include "gop/dense_rows.hpp"
 #include "gop/quantities.hpp"
+#include "probes/factors.hpp"
+#include "probes/tracked_examples.hpp"
 
 namespace grokscope {
 namespace {
-
-constexpr std::int64_t kPassChunk = 4096;
-
-Dataset choose_tracked(const DataSplits& data, const GopTrackingOptions& options, std::uint64_t seed) {
-  const auto& split = options.split == "train" ? data.train : data.test;
-  if (options.examples.is_all() || options.examples.count >= split.size()) return split;
-  auto order = random_permutation(split.size(), RandomStream(seed, "tracked_examples"));
-  order.resize(static_cast<std::size_t>(options.examples.count));
-  std::sort(order.begin(), order.end());
-  return split.select(at::from_blob(order.data(), {options.examples.count}, at::kLong).to(split.ids.device()));
-}
 
 /// A spectrum, described as the series of the same name in metrics.h5 is.
 NamedArray spectrum_array(const std::string& name, const std::vector<double>& values) {
@@ -39,7 +31,7 @@ Description gop_description() {
 GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
                    const TrainingOptions& training, std::int64_t last, bool full_batch, double memory_per_rank_gb)
     : around_(around), options_(options), storage_(storage),
-      tracked_(choose_tracked(around.task.data(), options, static_cast<std::uint64_t>(training.seed))),
+      tracked_(tracked_examples(around.task.data(), options, static_cast<std::uint64_t>(training.seed))),
       shares_backward_(full_batch && !around.task.is_stochastic() && options.split == "train" &&
                        tracked_.size() == around.task.data().train.size()),
       schedule_(options.effective_schedule(), last), storing_(storage.gop_schedule, last),
@@ -53,13 +45,7 @@ GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const
 GradientMatrix GopProbe::gradients(StepPass* pass) const {
   if (pass != nullptr && shares_backward_) return GradientMatrix(around_.comm, std::move(pass->taps));
   const auto timer = around_.timers.scope("tracking_pass");
-  const auto mine = even_share(tracked_.size(), around_.comm.size(), around_.comm.rank());
-  std::vector<Taps> parts;
-  for (auto begin = mine.begin; parts.empty() || begin < mine.end; begin += kPassChunk) {
-    const auto rows = tracked_.rows({begin, std::min(begin + kPassChunk, mine.end)});
-    parts.push_back(backward_pass(around_.task.model(), around_.task.loss(), rows.inputs, rows.targets, Taping::on).taps);
-  }
-  return GradientMatrix(around_.comm, concatenate_rows(parts));
+  return gradients_of(around_.comm, around_.task, tracked_);
 }
 
 void GopProbe::measure(const ProbeMoment& moment) {
@@ -136,26 +122,38 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
                       .described({"top k eigenvectors of the GOP", "1",
                                   "column j belongs to lambda_j; unit length, one parameter a row in the order of /parameters"}));
   }
-  if (storing_.due(now)) store_matrices(now, g, group);
+  if (storing_.due(now)) store_matrices(g, group);
 }
 
-void GopProbe::store_matrices(const Moment&, const GradientMatrix& g, const std::string& group) {
-  const auto write = [&](const std::string& view, const std::string& where, IndexRange range) {
+void GopProbe::store_matrices(const GradientMatrix& g, const std::string& group) {
+  const auto theta = around_.task.model().parameters.flat().to(at::kCPU, at::kDouble).contiguous();
+  const auto ids = tracked_.ids.to(at::kCPU).contiguous();
+  const auto state = hash_bytes(ids.data_ptr(), ids.nbytes(), hash_bytes(theta.data_ptr(), theta.nbytes()));
+  const auto write_dense = [&](const std::string& view, const std::string& where, IndexRange range) {
     const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
     const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
-    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description()},
+    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description(), state},
                                 even_share(range.size(), around_.comm.size(), around_.comm.rank()),
-                                [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, range, rows, out); });
+                                [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); });
   };
-  if (storage_.store_full_gop.dense) write("gop_full", group, {0, g.cols()});
+  const auto full = storage_.store_full_gop, by_layer = storage_.store_layer_gops;
   const auto& layers = around_.task.model().parameters.layers();
-  if (storage_.store_full_gop.dense && layers.size() == 1) {
-    around_.writer.link("gop_layers", group + "/" + layers.front().name, "gop", "gop_full/" + group);
-    return;
-  }
-  if (!storage_.store_layer_gops.dense) return;
+  if (full == StorePolicy::dense) write_dense("gop_full", group, {0, g.cols()});
   for (const auto& layer : layers) {
-    write("gop_layers", group + "/" + layer.name, layer.range);
+    const auto layer_group = group + "/" + layer.name;
+    if (full == StorePolicy::dense && layers.size() == 1) {
+      around_.writer.link("gop_layers", layer_group, "gop", "gop_full/" + group + "/gop");
+    } else if (by_layer == StorePolicy::dense) {
+      write_dense("gop_layers", layer_group, layer.range);
+    }
+    // The full factors are those of the layers: they are stored once, and seen from both sides.
+    const auto factors = group + "/factors/" + layer.name;
+    if (full == StorePolicy::factors) {
+      write_factors(around_.writer, "gop_full", factors, g, layer);
+      around_.writer.link("gop_layers", layer_group + "/factors", layer.name, "gop_full/" + factors);
+    } else if (by_layer == StorePolicy::factors) {
+      write_factors(around_.writer, "gop_layers", layer_group + "/factors/" + layer.name, g, layer);
+    }
   }
 }
 

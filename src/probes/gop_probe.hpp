@@ -37,7 +37,7 @@ class GopProbe : public Probe {
  private:
   GradientMatrix gradients(StepPass* pass) const;
   void store(const Moment& now, const GradientMatrix& g, GopResult& result);
-  void store_matrices(const Moment& now, const GradientMatrix& g, const std::string& group);
+  void store_matrices(const GradientMatrix& g, const std::string& group);
 
   Surroundings around_;
   GopTrackingOptions options_;

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+#include <optional>
 
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -12,6 +13,7 @@
 #include "config/override.hpp"
 #include "run/analyze.hpp"
 #include "run/describe.hpp"
+#include "run/export.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
 #include "run/session.hpp"
@@ -28,6 +30,9 @@ struct Arguments {
   std::string verbosity = "normal";
   bool fresh = false;
   int ranks = 1;
+  std::int64_t epoch = -1;
+  std::string rows, cols, layer, output;
+  bool merge = false;
 };
 
 Verbosity verbosity_of(const std::string& name) {
@@ -47,10 +52,16 @@ int local_command(const std::function<std::string()>& make_text) {
 
 /// Runs `work` on every rank. An error that all ranks share is printed once; any other ends the job.
 int parallel_command(int argc, char** argv, const std::function<int(const Communicator&)>& work) {
-  MpiEnvironment mpi(&argc, &argv);
+  std::optional<MpiEnvironment> mpi;
+  try {
+    mpi.emplace(&argc, &argv);
+  } catch (const Error& error) {
+    if (read_launch_info().rank == 0) fmt::print(stderr, "grokscope: {}\n", error.what());
+    return static_cast<int>(error.code());
+  }
   int code = 0;
   try {
-    const auto world = mpi.world();
+    const auto world = mpi->world();
     try {
       code = work(world);
     } catch (const Error& error) {
@@ -64,7 +75,7 @@ int parallel_command(int argc, char** argv, const std::function<int(const Commun
     MpiEnvironment::abort(fmt::format("unexpected: {} (a bug in grokscope, please report it)", error.what()),
                           ExitCode::internal);
   }
-  mpi.finalize();
+  mpi->finalize();
   return code;
 }
 
@@ -95,6 +106,24 @@ int run_analyze(const Communicator& world, const Arguments& a, const SessionOpti
   const SignalWatch signals;
   const auto suffix = overrides_suffix(a.overrides, configuration->schemas);
   run_analysis(world, *configuration, a.epochs, a.name.empty() ? "gop" + suffix : a.name, options);
+  return 0;
+}
+
+int run_export_command(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
+  if (a.merge) {
+    const auto folder = merge_views(world, a.config);
+    if (world.is_root()) fmt::print("plain files: {}\n", folder.string());
+    return 0;
+  }
+  std::unique_ptr<RunConfiguration> configuration;
+  ExportRequest request{fmt::format("epoch_{}", a.epoch), a.layer, {}, {}, a.output};
+  world.agree([&] {
+    if (a.epoch < 0) throw UserError("export does not know which GOP to rebuild, give it --epoch E (or --merge)");
+    configuration = load_run(a.config, a.overrides, experiments);
+    if (!a.rows.empty()) request.rows = parse_range(a.rows);
+    if (!a.cols.empty()) request.cols = parse_range(a.cols);
+  });
+  run_export(world, *configuration, request, options);
   return 0;
 }
 
@@ -131,6 +160,17 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   analyze->add_option("--name", a.name, "folder below RUN_DIR/analysis (default: gop and the overrides)");
   add_verbosity(analyze);
 
+  auto* export_command = app.add_subcommand("export", "Rebuilds a dense GOP, or a block of one, from factors or a checkpoint.");
+  export_command->add_option("run_dir", a.config, "a run directory")->required();
+  export_command->add_option("overrides", a.overrides, "overrides, such as storage.float_precision=float32");
+  export_command->add_option("--epoch", a.epoch, "which epoch");
+  export_command->add_option("--rows", a.rows, "a:b, as numpy counts; default: all");
+  export_command->add_option("--cols", a.cols, "c:d; default: all");
+  export_command->add_option("--layer", a.layer, "this layer's GOP instead of that of all parameters");
+  export_command->add_option("-o,--output", a.output, "file (default: below RUN_DIR/export)");
+  export_command->add_flag("--merge", a.merge, "instead: the run's files with their external links replaced by the data");
+  add_verbosity(export_command);
+
   auto* list = app.add_subcommand("list", "Names the experiments.");
   auto* describe = app.add_subcommand("describe", "Every key of an experiment: type, unit, default, range, meaning.");
   describe->add_option("name", a.name, "experiment")->required();
@@ -153,7 +193,9 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   return parallel_command(argc, argv, [&](const Communicator& world) {
     SessionOptions options;
     world.agree([&] { options = session_options(a, argc, argv); });
-    return *run ? run_run(world, a, options, experiments) : run_analyze(world, a, options, experiments);
+    if (*run) return run_run(world, a, options, experiments);
+    if (*export_command) return run_export_command(world, a, options, experiments);
+    return run_analyze(world, a, options, experiments);
   });
 }
 

@@ -18,8 +18,8 @@ double value_bytes(const StorageOptions& s) { return s.float_precision == "float
 double stored_matrix_bytes(const RunConfiguration& c) {
   const auto& parameters = c.task->model().parameters;
   const auto square = [](std::int64_t n) { return static_cast<double>(n) * static_cast<double>(n); };
-  double numbers = c.storage.store_full_gop.dense ? square(parameters.total()) : 0;
-  if (c.storage.store_layer_gops.dense) {
+  double numbers = c.storage.store_full_gop == StorePolicy::dense ? square(parameters.total()) : 0;
+  if (c.storage.store_layer_gops == StorePolicy::dense) {
     for (const auto& layer : parameters.layers()) numbers += square(layer.range.size());
   }
   return numbers * value_bytes(c.storage);
@@ -97,7 +97,7 @@ std::string plan_text(RunConfiguration& c, int ranks) {
                            static_cast<double>(s.tracked);
   const double spectra = 8.0 * static_cast<double>(std::min(s.tracked, s.parameters)) * static_cast<double>(s.moments);
   const auto schedule_end = s.steps / s.steps_per_epoch;
-  const bool stores = c.storage.store_full_gop.dense || c.storage.store_layer_gops.dense;
+  const bool stores = c.storage.store_full_gop == StorePolicy::dense || c.storage.store_layer_gops == StorePolicy::dense;
   const auto stored = stores ? std::min(s.moments, Schedule(c.storage.gop_schedule, schedule_end).count()) : 0;
 
   std::string text = fmt::format("{}\n{}\n\n", c.experiment.name, c.task->info().title);

@@ -114,6 +114,7 @@ void Session::build() {
   directory_.write_data(comm_, arrays);
 
   WriterOptions writing;
+  writing.panel_bytes = static_cast<std::int64_t>(c_.storage.panel_memory_gb * 1e9);
   writing.keep_last = static_cast<int>(c_.storage.keep_checkpoints);
   writing.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
                              {"normalisation", std::string("1/N")}};

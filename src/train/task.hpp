@@ -91,7 +91,7 @@ class Task {
   virtual std::vector<NamedArray> extra_data() const { return {}; }
 
   /// True when the forward pass draws random numbers while training: then tracking needs a pass of its own.
-  virtual bool is_stochastic() const { return false; }
+  virtual bool is_stochastic() const { return model_->is_stochastic(); }
 
   /// Loss and accuracy on the test split where that is not a sum over examples (an exact expectation, say).
   virtual std::optional<std::pair<double, double>> exact_test_score() const { return std::nullopt; }

@@ -57,7 +57,10 @@ StepPass Trainer::backward(Taping taping, const StopFlag& stop) {
   Pass pass;
   {
     const auto timer = timers_.scope("backward");
-    pass = backward_pass(task_.model(), task_.loss(), batch.inputs, batch.targets, taping);
+    const auto noise = task_.model().is_stochastic()
+                           ? TrainingNoise(static_cast<std::uint64_t>(options_.seed), step_, batch.ids)
+                           : TrainingNoise::none();
+    pass = backward_pass(task_.model(), task_.loss(), batch.inputs, batch.targets, taping, noise);
   }
   const auto timer = timers_.scope("reduce");
   std::array<double, 4> totals{pass.loss_sum, static_cast<double>(pass.correct), stop.wanted() ? 1.0 : 0.0,

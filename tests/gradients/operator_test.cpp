@@ -2,6 +2,8 @@
 // grids, with uneven shards and ranks that hold no example.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "data/dataset.hpp"
 #include "every_rank_test.hpp"
 #include "gop/small_models.hpp"
@@ -12,6 +14,8 @@
 #include "gradients/products.hpp"
 #include "nn/folded_mlp.hpp"
 #include "nn/layers.hpp"
+#include "nn/sequence_models.hpp"
+#include "nn/transformer_shapes.hpp"
 
 namespace grokscope {
 namespace {
@@ -61,6 +65,9 @@ std::vector<SmallModel> cases(std::int64_t n) {
                     residues(n, 5, "x", 2), residues(n, 5, "y", 1)});
   result.push_back({"tied", std::make_shared<TiedModel>(), cross_entropy(at::kDouble), residues(n, 7, "x", 2),
                     residues(n, 7, "y", 1)});
+  for (const auto& models : {sequence_blocks(n), small_transformers(n)}) {
+    result.insert(result.end(), models.begin(), models.end());
+  }
   return result;
 }
 
@@ -107,12 +114,13 @@ struct LocalMatrix {
   double worst(const at::Tensor& whole, bool lower) const {
     if (!target.has(rank)) return 0;
     double error = 0;
+    const auto expected = whole.accessor<double, 2>();
     const auto pr = target.grid_row(rank), pc = target.grid_col(rank);
     for (std::int64_t j = 0; j < target.col_dist.local_count(pc); ++j) {
       for (std::int64_t i = 0; i < target.row_dist.local_count(pr); ++i) {
         const auto gi = target.row_dist.global_index(i, pr), gj = target.col_dist.global_index(j, pc);
         if (lower && gi < gj) continue;
-        error = std::max(error, std::abs(values[static_cast<std::size_t>(i + j * target.ld)] - whole[gi][gj].item<double>()));
+        error = std::max(error, std::abs(values[static_cast<std::size_t>(i + j * target.ld)] - expected[gi][gj]));
       }
     }
     return error / whole.abs().max().item<double>();
@@ -223,6 +231,91 @@ TEST_F(OperatorTest, Float32TapsKeepFloat32Accuracy) {
     GramBuilder(g, g, k.target).add({0, g.cols()}, Part::whole, k.target, kNoPoll);
     EXPECT_LT(k.worst(explicit_g.mm(explicit_g.t()), false), 1e-5) << c.name;
   }
+}
+
+/// The Gram matrix of one parameter on this process alone.
+at::Tensor gram_of(const Tap& tap, std::int64_t n) {
+  const auto exact = to_double(tap);
+  auto tile = at::zeros({n, n}, at::kDouble).t();
+  add_gram_tile(exact, {0, n}, exact, {0, n}, tile);
+  return tile;
+}
+
+TEST(FactorGram, TheCrossTermsOfATiedWeightCount) {
+  const auto m = small_gpt(9);
+  const auto g = explicit_gradients(*m.model, *m.loss, m.inputs, m.targets);
+  const auto tap = backward_pass(*m.model, *m.loss, m.inputs, m.targets, Taping::on).taps.taps.front();
+  ASSERT_EQ(tap.parameter, "embed.W_E");
+  ASSERT_EQ(tap.uses.size(), 2u);
+  const auto columns = g.slice(1, 0, tap.size());
+  const auto whole = columns.mm(columns.t());
+  EXPECT_LT(relative_error(gram_of(tap, 9), whole), 1e-12);
+  auto without = at::zeros_like(whole);
+  for (const auto& use : tap.uses) {
+    auto alone = tap;
+    alone.uses = {use};
+    without += gram_of(alone, 9);
+  }
+  EXPECT_GT(relative_error(without, whole), 1e-2) << "this model would not show a missing cross term";
+}
+
+TEST(FactorGram, BothKernelsAreCheaperSomewhereAndAgree) {
+  int structured = 0, materialised = 0;
+  for (const auto& models : {sequence_blocks(300), small_transformers(300)}) {  // more than one tile
+    for (const auto& m : models) {
+      const auto taps = backward_pass(*m.model, *m.loss, m.inputs, m.targets, Taping::on).taps;
+      for (const auto& tap : taps.taps) {
+        (structured_macs_per_pair(tap) <= materialised_macs_per_pair(tap) ? structured : materialised) += 1;
+        EXPECT_EQ(gram_macs_per_pair(tap), std::min(structured_macs_per_pair(tap), materialised_macs_per_pair(tap)));
+        const auto g = materialise(tap, 300);
+        EXPECT_LT(relative_error(gram_of(tap, 300), g.mm(g.t())), 1e-12) << m.name << " " << tap.parameter;
+      }
+    }
+  }
+  EXPECT_GT(structured, 10);
+  EXPECT_GT(materialised, 10);
+}
+
+TEST(FactorGram, AMaterialisedParameterMayBeLargerThanOneSlab) {
+  // Two groups of 120 rows and 141 columns: 16,920 numbers a group and example, more than a slab holds.
+  const auto random = [](std::vector<std::int64_t> extents, const char* name) { return normal_init(std::move(extents), 1, 8, name); };
+  const Use use{Factor::dense(random({7, 2, 20, 120}, "out"), 2, 20), Factor::dense(random({7, 2, 20, 141}, "in"), 2, 20), 2, 20};
+  const Tap tap{"W", "W", 0, 240, 140, true, {use}};
+  ASSERT_LT(materialised_macs_per_pair(tap), structured_macs_per_pair(tap));
+  const auto g = materialise(tap, 7);
+  EXPECT_LT(relative_error(gram_of(tap, 7), g.mm(g.t())), 1e-12);
+}
+
+TEST(ExplicitTaps, AParameterWithoutAKernelIsAnsweredAndSaysSo) {
+  const auto blocks = sequence_blocks(11);
+  const auto m = std::find_if(blocks.begin(), blocks.end(), [](const auto& b) { return b.name == "no kernel"; });
+  ASSERT_NE(m, blocks.end());
+  const auto taps = backward_pass(*m->model, *m->loss, m->inputs, m->targets, Taping::on).taps;
+  ASSERT_EQ(taps.taps.size(), 3u);
+  EXPECT_FALSE(taps.taps[0].has_kernel);
+  EXPECT_FALSE(taps.taps[1].has_kernel);
+  EXPECT_TRUE(taps.taps[2].has_kernel);
+  EXPECT_EQ(gram_macs_per_pair(taps.taps[0]), 15);
+  const auto g = explicit_gradients(*m->model, *m->loss, m->inputs, m->targets);
+  for (const auto& tap : taps.taps) {
+    EXPECT_LT(relative_error(materialise(tap, 11), g.slice(1, tap.offset, tap.offset + tap.size())), 1e-12) << tap.parameter;
+  }
+}
+
+TEST(FactorGram, CountsTheMacsOfPaper01) {
+  const Transformer model(power_shape(), 1);
+  const auto loss = token_cross_entropy(at::kDouble);
+  auto x = residues(8, 97, "x", 6) + 30;
+  for (const auto& f : model.shape().fixed_tokens) x.select(1, f.position).fill_(f.token);
+  const auto pass = backward_pass(model, *loss, x, residues(8, 97, "y", 2), Taping::on);
+  double total = 0;
+  for (const auto& tap : pass.taps.taps) total += gram_macs_per_pair(tap);
+  const double d = 128, m = 512;
+  const double embedding = 3 * d + (9 + 18) * d / 239;      // three fixed tokens, three free ones
+  const double first = 36 * (4 * 2 * d + 2 * (d + m)) + 4 * d;
+  const double last = 4 * (2 * 2 * d + 2 * (d + m)) + 4 * d  // two tokens
+                      + 2 * 4 * 4 * (d / 4 + d);             // W_K and W_V by query and head
+  EXPECT_NEAR(total, embedding + first + last + 4 * (d + 239), 1e-9);
 }
 
 TEST(FactorGram, CountsTheMacsOfPaper03) {

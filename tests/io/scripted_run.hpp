@@ -69,7 +69,7 @@ inline void write_scripted_gop(const Communicator& comm, RunWriter& writer, std:
                       fill_matrix(epoch, 5));
   writer.write_matrix("gop_layers", group + "/unembed", "gop", {kMatrixRows, kMatrixCols, DType::float64, 4, matrix},
                       rows, fill_matrix(epoch, kMatrixCols));
-  writer.link("gop_layers", group + "/whole", "gop", "gop_full/" + group);
+  writer.link("gop_layers", group + "/whole", "gop", "gop_full/" + group + "/gop");
   writer.set_group_attributes("gop_layers", group + "/embed", {{"gop_trace", 0.5}});
 }
 

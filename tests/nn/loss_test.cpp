@@ -130,5 +130,34 @@ TEST(RegressionMse, IsTheMeanOverOutputs) {
   EXPECT_TRUE(correct[1].item<bool>());
 }
 
+TEST(TokenCrossEntropy, IsTheMeanOverSupervisedTokens) {
+  const auto z = normal_init({4, 3, 5}, 2, 1, "z");
+  const auto y = classes({0, 4, 2, 1, -1, 3, -1, -1, 0, -1, -1, -1}).view({4, 3});
+  const auto losses = token_cross_entropy(at::kDouble)->per_example(z, y);
+  const auto p = at::log_softmax(z, 2);
+  const auto of = [&](int i, int t) { return -p[i][t][y[i][t].item<std::int64_t>()].item<double>(); };
+  EXPECT_NEAR(losses[0].item<double>(), (of(0, 0) + of(0, 1) + of(0, 2)) / 3, 1e-14);
+  EXPECT_NEAR(losses[1].item<double>(), (of(1, 0) + of(1, 2)) / 2, 1e-14);
+  EXPECT_NEAR(losses[2].item<double>(), of(2, 2), 1e-14);
+  EXPECT_EQ(losses[3].item<double>(), 0);
+  const auto seed = loss_and_gradient(*token_cross_entropy(at::kDouble), z, y).gradient;
+  EXPECT_EQ(seed[1][1].abs().max().item<double>(), 0) << "an unsupervised token has no gradient";
+  EXPECT_NEAR(seed[1][0][1].item<double>(), (std::exp(p[1][0][1].item<double>()) - 1) / 2, 1e-14);
+}
+
+TEST(TokenCrossEntropy, ARowIsCorrectWhenAllItsSupervisedTokensAre) {
+  auto z = at::zeros({4, 2, 3}, at::kDouble);
+  for (int i = 0; i < 4; ++i) z[i][0][1] = z[i][1][2] = 1;  // every row answers 1, 2
+  const auto y = classes({1, 2, 1, 0, -1, 2, -1, 1}).view({4, 2});
+  EXPECT_TRUE(token_cross_entropy(at::kDouble)->correct(z, y).equal(classes({1, 0, 1, 0}).to(at::kBool)));
+}
+
+TEST(TokenCrossEntropy, OneTokenIsPlainCrossEntropy) {
+  const auto z = normal_init({9, 1, 6}, 2, 1, "z");
+  const auto y = (uniform_init({9, 1}, 0.5, 1, "y") + 0.5).mul(6).floor().to(at::kLong);
+  const auto one = cross_entropy(at::kDouble)->per_example(z.squeeze(1), y.squeeze(1));
+  EXPECT_TRUE(token_cross_entropy(at::kDouble)->per_example(z, y).equal(one));
+}
+
 }  // namespace
 }  // namespace grokscope

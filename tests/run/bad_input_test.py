@@ -3,12 +3,13 @@
 Each mistake is made on one rank and on two: a hang, or a message from every rank, shows only there.
 """
 import os
+import re
 import subprocess
 
 import h5py
 
 import tiny_run
-from tiny_run import IMAGES, LINEAR, POLYNOMIALS, ProgramTest, contents, status_of, variant, write_images
+from tiny_run import IMAGES, LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, contents, status_of, variant, write_images
 
 USER, ENVIRONMENT = 2, 3
 
@@ -26,10 +27,21 @@ class Refusal(ProgramTest):
                 self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
                 self.assertNotIn("terminate called", finished.err)
 
-    def assert_config_refused(self, name, content, *texts, code=USER, ranks=(1, 2)):
+    def assert_config_refused(self, name, content, *texts, code=USER, values=(), keys=()):
+        """`values` and `keys` are keys at whose value, or at which themselves, the message must point."""
         config = self.write_config(name, content)
-        self.assert_refused(["run", config], code, *texts, ranks=ranks)
+        places = [place(config, key, True) for key in values] + [place(config, key, False) for key in keys]
+        self.assert_refused(["run", config], code, *texts, *places)
         self.assertFalse((self.folder / name / "metrics.h5").exists(), "a refused run has written results")
+
+
+def place(config, key, at_value):
+    """file:line:col of a key, or of its value, in a configuration that write_config wrote."""
+    for number, line in enumerate(config.read_text().splitlines(), 1):
+        found = re.match(rf' *"{key}": ', line)
+        if found:
+            return f"{config}:{number}:{(found.end() if at_value else line.index(chr(34))) + 1}: "
+    raise AssertionError(f"{config} has no {key}")
 
 
 class DocumentTest(Refusal):
@@ -66,30 +78,35 @@ class DocumentTest(Refusal):
 
 class KeyTest(Refusal):
     def test_unknown_experiment_with_the_nearest(self):
-        self.assert_config_refused("experiment", {"experiment": {"name": "09_levi_liner"}}, "09_levi_linear", "list")
+        self.assert_config_refused("experiment", {"experiment": {"name": "09_levi_liner"}}, "09_levi_linear", "list",
+                                   values=["name"])
 
     def test_missing_experiment(self):
         self.assert_config_refused("nameless", {"training": {"epochs": 1}}, "experiment.name")
 
     def test_unknown_key_with_the_nearest(self):
         content = variant(LINEAR, training={"epocs": 7}, gop_tracking={"frequncy": 2})
-        self.assert_config_refused("unknown", content, "epocs", "epochs", "frequncy", "frequency", "unknown.yaml:")
+        self.assert_config_refused("unknown", content, "epocs", "epochs", "frequncy", "frequency", keys=["epocs", "frequncy"])
 
     def test_unknown_section_with_the_nearest(self):
-        self.assert_config_refused("section", variant(LINEAR, trainin={"epochs": 2}), "trainin", "training")
+        self.assert_config_refused("section", variant(LINEAR, trainin={"epochs": 2}), "trainin", "training",
+                                   keys=["trainin"])
 
     def test_all_problems_at_once(self):
         content = variant(LINEAR, training={"epochs": "many", "lr": -1}, data={"d_in": 0}, storage={"compression": "zip"})
-        self.assert_config_refused("several", content, "many", "training.lr", "data.d_in", "gzip")
+        self.assert_config_refused("several", content, "many", "training.lr", "data.d_in", "gzip",
+                                   values=["epochs", "lr", "d_in", "compression"])
 
     def test_wrong_types(self):
         self.assert_config_refused("types", variant(LINEAR, training={"epochs": 1.5, "betas": [0.9], "seed": [1, 2]}),
-                                   "training.epochs", "training.betas", "training.seed")
+                                   "training.epochs", "training.betas", "training.seed",
+                                   values=["epochs", "betas", "seed"])
 
     def test_unknown_override(self):
         config = self.write_config("override", LINEAR)
-        self.assert_refused(["run", config, "training.lrr=0.1"], USER, "lrr", "lr", ranks=(1,))
-        self.assert_refused(["run", config, "training.lr"], USER, "training.lr", ranks=(1,))
+        self.assert_refused(["run", config, "training.lrr=0.1"], USER, "lrr", "lr")
+        self.assert_refused(["run", config, "training.lr"], USER, "training.lr")
+        self.assert_refused(["run", config, "training.lr=fast"], USER, "override 'training.lr=fast'")
 
     def test_values_out_of_range(self):
         fraction = "data.train_fraction"
@@ -101,14 +118,16 @@ class KeyTest(Refusal):
             ("frequency", variant(LINEAR, gop_tracking={"frequency": 0}), "gop_tracking.frequency"),
             ("nan", variant(LINEAR, training={"lr": float("nan")}), "training.lr"),
         ):
-            self.assert_config_refused(name, content, key, ranks=(1,))
+            self.assert_config_refused(name, content, key, values=[key.rpartition(".")[2]])
 
     def test_a_modulus_that_has_no_primitive_root(self):
         content = variant(POLYNOMIALS, data={"p": 98, "operation": "multiply"})
-        self.assert_config_refused("composite", content, "98 is not a prime", "97")
+        self.assert_config_refused("composite", content, "98 is not a prime", "97", values=["p"])
+        content = variant(TRANSFORMER, data={"p": 9, "operation": "divide"})
+        self.assert_config_refused("composite_divisor", content, "9 is not a prime", values=["p"])
 
     def test_both_steps_and_epochs(self):
-        self.assert_config_refused("both", variant(LINEAR, training={"steps": 3}), "training.steps", ranks=(1,))
+        self.assert_config_refused("both", variant(LINEAR, training={"steps": 3}), "training.steps", values=["steps"])
 
     def test_a_run_above_the_size_limit(self):
         content = variant(LINEAR, storage={"store_full_gop": True}, computational_limits={"max_gop_size_gb": 1e-9})
@@ -142,36 +161,72 @@ class DirectoryTest(Refusal):
         self.assertEqual(before, {view: contents(run / view) for view in tiny_run.VIEWS})
         self.assertEqual(status_of(run)["state"], "done")
 
-    def small_disk(self):
-        """A disk of 8 MB that can grow: a mounted one for root, else a limit on the size of files. Returns its folder,
-        what to say in the shell of each rank, and the function that makes room."""
-        disk = self.folder / "disk"
-        disk.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]
-        if os.geteuid() != 0 or subprocess.run(mount, stderr=subprocess.DEVNULL).returncode != 0:
-            return disk, "trap '' XFSZ; ulimit -f 8000", lambda: None
-        self.addCleanup(subprocess.run, ["umount", disk], check=True)
-        return disk, "", lambda: subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+    def test_a_folder_without_permission(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may write anywhere")
+        folder = self.folder / "read_only"
+        folder.mkdir()
+        folder.chmod(0o555)
+        config = self.write_config("permission", variant(LINEAR, storage={"output_dir": str(folder / "run")}))
+        self.assert_refused(["run", config], ENVIRONMENT, "Permission denied", "read_only")
 
-    def test_a_full_disk(self):
-        """The dense matrix has 9.7 MB, everything else less than one."""
-        disk, limit, make_room = self.small_disk()
+    def mount_small_disk(self, name):
+        """A disk of 8 MB. Returns its folder, and the function that makes it larger."""
+        disk = self.folder / name
+        disk.mkdir()
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, text=True)
+        if mount.returncode != 0:
+            self.skipTest(f"a small disk cannot be mounted: {mount.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        return disk, lambda size: subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
+
+    def check_full_disk(self, disk, content, make_room, shape):
+        """A run that does not fit says so on one rank and on two, and goes on when there is room."""
         run = disk / "run"
-        config = self.write_config("full", variant(LINEAR, data={"d_in": 1100, "n_train": 20}, training={"epochs": 2},
-                                                   storage={"store_full_gop": True, "output_dir": str(run)}))
+        config = self.write_config(disk.name + "_run", variant(content, storage={"output_dir": str(run)}))
         for ranks in (1, 2):
             with self.subTest(ranks=ranks):
-                finished = self.call("run", config, "--verbosity", "quiet", ranks=ranks, shell_limit=limit)
-                self.assertEqual(finished.code, ENVIRONMENT, finished.err[-3000:])
-                self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
-                self.assertIn("space", finished.err)
-                self.assertEqual(status_of(run)["state"], "failed")
-                self.assert_published_files_are_whole(run)
+                self.assert_disk_refused(config, run, ranks)
         make_room()
         again = self.call("run", config, "--verbosity", "quiet")
         self.assertEqual(again.code, 0, again.err)
         with h5py.File(run / "gop_full.h5", "r") as file:
-            self.assertEqual(file["epoch_0/gop"].shape, (1100, 1100))
+            self.assertEqual(file["epoch_0/gop"].shape, shape)
+
+    def assert_disk_refused(self, config, run, ranks, **launch):
+        self.assert_refused(["run", config], ENVIRONMENT, "space", ranks=(ranks,), **launch)
+        self.assertEqual(status_of(run)["state"], "failed")
+        self.assertEqual([path for path in run.rglob("*.tmp")], [])
+        self.assert_published_files_are_whole(run)
+
+    def test_a_full_disk(self):
+        """The dense matrix has 9.7 MB, everything else less than one."""
+        disk, resize = self.mount_small_disk("disk")
+        content = variant(LINEAR, data={"d_in": 1100, "n_train": 20}, training={"epochs": 2}, storage={"store_full_gop": True})
+        self.check_full_disk(disk, content, lambda: resize("64m"), (1100, 1100))
+
+    def test_a_disk_too_small_for_the_file_of_one_matrix(self):
+        """67 MB: written in parallel."""
+        disk, resize = self.mount_small_disk("large_disk")
+        content = variant(LINEAR, data={"d_in": 2900, "n_train": 20}, training={"epochs": 0}, storage={"store_full_gop": True})
+        self.check_full_disk(disk, content, lambda: resize("128m"), (2900, 2900))
+
+    def test_a_limit_on_the_size_of_files(self):
+        """`ulimit -f 6000`: for the first matrix (6.5 MB), for one after a commit, for data.h5 (7.2 MB)."""
+        matrix = variant(LINEAR, data={"d_in": 900, "n_train": 20}, training={"epochs": 20}, storage={"store_full_gop": True})
+        later = variant(matrix, storage={"store_full_gop": True, "gop_schedule": {"kind": "list", "at": [15]}})
+        data = variant(LINEAR, data={"d_in": 300, "n_train": 3000})
+        for name, content, committed in (("matrix", matrix, False), ("later", later, True), ("data", data, False)):
+            for ranks in (1, 2):
+                run = self.folder / f"limit_{name}_{ranks}"
+                config = self.write_config(run.name, content)
+                self.assert_disk_refused(config, run, ranks, shell_limit="ulimit -f 6000")
+                self.assertEqual((run / "checkpoints" / "epoch_10.h5").exists(), committed)
+
+    def test_a_limit_below_what_mpi_needs(self):
+        config = self.write_config("tiny_limit", LINEAR)
+        self.assert_refused(["run", config], ENVIRONMENT, "ulimit -f", shell_limit="ulimit -f 100")
+        self.assertFalse((self.folder / "tiny_limit").exists(), "it has begun to write")
 
     def assert_published_files_are_whole(self, run):
         for path in run.rglob("*.h5"):
@@ -206,7 +261,7 @@ class DataTest(Refusal):
         folder = write_images(self.folder / "text")
         (folder / "t10k-labels-idx1-ubyte").write_text("these are no labels")
         self.assert_config_refused("labels", variant(IMAGES, data={"dir": str(folder)}), "t10k-labels-idx1-ubyte",
-                                   "tools/fetch_data.py", code=ENVIRONMENT, ranks=(1,))
+                                   "tools/fetch_data.py", code=ENVIRONMENT)
 
 
 class DivergenceTest(Refusal):

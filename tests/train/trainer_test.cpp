@@ -11,6 +11,7 @@
 #include "every_rank_test.hpp"
 #include "gop/small_models.hpp"
 #include "gradients/explicit_gradients.hpp"
+#include "nn/sequence_models.hpp"
 
 namespace grokscope {
 namespace {
@@ -36,6 +37,14 @@ Dataset additions(std::int64_t n, const std::string& stream) {
 GivenTask transformer_task(std::int64_t n_train, std::int64_t n_test) {
   return GivenTask(std::make_unique<OneLayerTransformer>(OneLayerTransformerShape{5, 8, 2, 12}, 9),
                    cross_entropy(at::kDouble), {additions(n_train, "train"), additions(n_test, "test")});
+}
+
+/// A transformer with dropout everywhere.
+GivenTask dropping_task(std::int64_t n_train, std::int64_t n_test) {
+  const auto prompts = [](std::int64_t n, const std::string& stream) {
+    return Dataset{at::arange(n, at::kLong) + 40, residues(n, 9, stream, 3), residues(n, 9, stream + "y", 1)};
+  };
+  return GivenTask(dropping_transformer(0.1, 0.2, 0.3), cross_entropy(at::kDouble), {prompts(n_train, "train"), prompts(n_test, "test")});
 }
 
 /// One weight an example: example i moves column i alone, so that weights tell which examples a batch had.
@@ -290,6 +299,48 @@ TEST_F(TrainerTest, LookingChangesNothing) {
     left_alone.update();
   }
   EXPECT_TRUE(with.model().parameters.flat().equal(without.model().parameters.flat()));
+}
+
+TEST_F(TrainerTest, DropoutIsTheSameForEveryRankCount) {
+  for (const std::int64_t batch : {0, 1, 7}) {
+    auto here = dropping_task(17, 3), serial = dropping_task(17, 3);
+    EXPECT_TRUE(here.is_stochastic());
+    EXPECT_FALSE(transformer_task(5, 3).is_stochastic());
+    auto options = plain_sgd(batch);
+    options.lr = 0.05;
+    Trainer together(comm, here, options, timers), single(*alone, serial, options, timers);
+    double last = 0;
+    for (int s = 0; s < 10; ++s) {
+      const auto a = together.backward(Taping::off, stop), b = single.backward(Taping::off, stop);
+      EXPECT_NEAR(a.loss, b.loss, 1e-10 * b.loss) << "batch size " << batch << " step " << s;
+      EXPECT_NE(a.loss, last);
+      last = a.loss;
+      together.update();
+      single.update();
+    }
+    EXPECT_LT(relative_error(here.model().parameters.flat(), serial.model().parameters.flat()), 1e-9);
+  }
+}
+
+TEST_F(TrainerTest, DropoutIsOffWhenEvaluatingAndTracking) {
+  auto task = dropping_task(17, 5), other = dropping_task(17, 5);
+  Trainer trainer(comm, task, plain_sgd(0), timers), left_alone(comm, other, plain_sgd(0), timers);
+  const auto& train = task.data().train;
+  const auto quiet = evaluate(task.model(), task.loss(), train.inputs, train.targets);
+  for (int s = 0; s < 3; ++s) {
+    const auto pass = trainer.backward(Taping::off, stop);
+    const auto e = trainer.evaluate(pass);
+    if (s == 0) {
+      EXPECT_NEAR(e.train_loss, quiet.loss_sum / 17, 1e-12 * e.train_loss);
+    }
+    EXPECT_NE(pass.loss, e.train_loss);
+    backward_pass(task.model(), task.loss(), train.inputs, train.targets, Taping::on);
+    left_alone.backward(Taping::off, stop);
+    trainer.update();
+    left_alone.update();
+  }
+  EXPECT_THROW(trainer.backward(Taping::on, stop), InternalError);
+  EXPECT_TRUE(task.model().parameters.flat().equal(other.model().parameters.flat()));
 }
 
 TEST_F(TrainerTest, RanksThatHoldDifferentParametersAreFound) {

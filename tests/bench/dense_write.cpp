@@ -1,0 +1,146 @@
+// How close to the disk is the writing of a dense GOP that no rank can hold, and how close to dgemm is its forming?
+//   mpirun -n 2 bench_dense_write FOLDER [--width 45056] [--examples 512] [--repeats 5]
+// In turn, each timed to the end of its sync, in one folder: a bare MPI-IO collective write of as many bytes, our matrix file
+// with rows that cost nothing, and our matrix file with rows formed from factors. Medians, and ratios of them.
+#include <fmt/format.h>
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+
+#include "base/timer.hpp"
+#include "comm/environment.hpp"
+#include "gop/dense_rows.hpp"
+#include "io/matrix_file.hpp"
+#include "run/device.hpp"
+
+namespace grokscope {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  fs::path folder = ".";
+  std::int64_t width = 45056;
+  std::int64_t examples = 512;
+  int repeats = 5;
+  std::int64_t panel_bytes = 500'000'000;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// One layer of `width` parameters, [width / 256, 256], with random float32 factors.
+GradientMatrix random_gradients(const Communicator& comm, const Options& o) {
+  const auto mine = even_share(o.examples, comm.size(), comm.rank());
+  at::manual_seed(static_cast<std::uint64_t>(comm.rank()));
+  Tap tap{"W", "layer", 0, o.width / 256, 256, false, {}};
+  tap.uses.push_back({Factor::dense(at::randn({mine.size(), tap.rows})), Factor::dense(at::randn({mine.size(), tap.cols}))});
+  return GradientMatrix(comm, Taps{mine.size(), {std::move(tap)}});
+}
+
+double bare_write(const Communicator& comm, const Options& o, const fs::path& path) {
+  constexpr std::int64_t kPiece = 256'000'000;
+  const auto row_bytes = o.width * 4;
+  const auto rows = even_share(o.width, comm.size(), comm.rank());
+  const auto height = std::max<std::int64_t>(1, kPiece / row_bytes);
+  const std::vector<char> piece(static_cast<std::size_t>(height * row_bytes), 1);
+  comm.barrier();
+  const Stopwatch watch;
+  MPI_File file = MPI_FILE_NULL;
+  check_mpi(MPI_File_open(comm.get(), path.c_str(), MPI_MODE_CREATE | MPI_MODE_WRONLY, MPI_INFO_NULL, &file), "MPI_File_open");
+  const auto rounds = (even_share(o.width, comm.size(), 0).size() + height - 1) / height;
+  for (std::int64_t k = 0; k < rounds; ++k) {
+    const auto begin = std::min(rows.begin + k * height, rows.end), end = std::min(begin + height, rows.end);
+    check_mpi(MPI_File_write_at_all(file, begin * row_bytes, piece.data(), mpi_count((end - begin) * row_bytes), MPI_BYTE,
+                                    MPI_STATUS_IGNORE), "MPI_File_write_at_all");
+  }
+  check_mpi(MPI_File_sync(file), "MPI_File_sync");
+  check_mpi(MPI_File_close(&file), "MPI_File_close");
+  return comm.max(watch.seconds());
+}
+
+double our_write(const Communicator& comm, const Options& o, const fs::path& path, const FillRows& fill) {
+  const MatrixSpec spec{o.width, o.width, DType::float32, 0, {"gradient outer product", "1", "benchmark"}};
+  comm.barrier();
+  const Stopwatch watch;
+  write_matrix_file(comm, path, "gop", spec, even_share(o.width, comm.size(), comm.rank()), o.panel_bytes, fill);
+  comm.barrier();
+  return comm.max(watch.seconds());
+}
+
+double dgemm_rate(const Communicator& comm) {
+  const auto a = at::randn({1024, 1024}, at::kDouble);
+  auto c = at::empty_like(a);
+  std::vector<double> rates;
+  for (int i = 0; i < 9; ++i) {
+    comm.barrier();
+    const Stopwatch watch;
+    at::mm_out(c, a, a);
+    rates.push_back(2 * std::pow(1024.0, 3) / watch.seconds());
+  }
+  return median(rates);
+}
+
+void run(const Communicator& comm, const Options& o) {
+  const auto g = random_gradients(comm, o);
+  const IndexRange all{0, o.width};
+  std::vector<double> bare, free_rows, formed, forming, rates;
+  const auto path = o.folder / "bench_dense_write.h5";
+  const auto cleaned = [&](double seconds) {
+    comm.on_root([&] { fs::remove(path); });
+    return seconds;
+  };
+  for (int r = 0; r < o.repeats; ++r) {
+    bare.push_back(cleaned(bare_write(comm, o, path)));
+    free_rows.push_back(cleaned(our_write(comm, o, path, [](IndexRange, std::span<double>) {})));
+    rates.push_back(dgemm_rate(comm) * comm.size());
+    double spent = 0;
+    formed.push_back(cleaned(our_write(comm, o, path, [&](IndexRange rows, std::span<double> out) {
+      const Stopwatch watch;
+      fill_dense_rows(g, {all, all}, rows, out);
+      spent += watch.seconds();
+    })));
+    forming.push_back(comm.max(spent));
+  }
+  double memory = peak_memory_bytes();
+  comm.sum_in_rank_order({&memory, 1});
+  if (!comm.is_root()) return;
+  const double bytes = 4.0 * static_cast<double>(o.width) * static_cast<double>(o.width);
+  const double flops = 2.0 * static_cast<double>(o.examples) * static_cast<double>(o.width) * static_cast<double>(o.width);
+  const auto rate = [&](const std::vector<double>& s) { return bytes / median(s) / 1e6; };
+  fmt::print("{:.2f} GB, P = {}, N = {}, {} rank(s), {} repeats, memory {:.2f} GB in all\n", bytes / 1e9, o.width, o.examples,
+             comm.size(), o.repeats, memory / 1e9);
+  fmt::print("bare MPI-IO          {:>8.0f} MB/s\n", rate(bare));
+  fmt::print("matrix file          {:>8.0f} MB/s = {:.2f} of bare (rows that cost nothing)\n", rate(free_rows), median(bare) / median(free_rows));
+  fmt::print("formed and written   {:>8.0f} MB/s = {:.2f} of bare; {:.2f} of what forming alone would give\n", rate(formed),
+             median(bare) / median(formed), median(forming) / median(formed));
+  fmt::print("forming              {:>8.1f} GFLOP/s = {:.2f} of dgemm\n", flops / median(forming) / 1e9, flops / median(forming) / median(rates));
+}
+
+}  // namespace
+}  // namespace grokscope
+
+int main(int argc, char** argv) {
+  using namespace grokscope;
+  MpiEnvironment mpi(&argc, &argv);
+  set_threads(1);
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const auto value = [&] { return i + 1 < argc ? std::atoll(argv[++i]) : 0; };
+    if (std::strcmp(argv[i], "--width") == 0) options.width = value() / 256 * 256;
+    else if (std::strcmp(argv[i], "--examples") == 0) options.examples = value();
+    else if (std::strcmp(argv[i], "--repeats") == 0) options.repeats = static_cast<int>(value());
+    else options.folder = argv[i];
+  }
+  auto world = mpi.world();
+  run(world, options);
+  world.free();
+  mpi.finalize();
+  return 0;
+}

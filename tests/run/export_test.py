@@ -1,0 +1,125 @@
+"""Is a GOP without its bytes the same GOP?
+
+One run keeps dense matrices, another one factors, a third nothing but checkpoints: what `grokscope export` and the Python
+reader rebuild must be what the first one stored, for full matrices, layers and blocks, on any rank count.
+"""
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import tiny_run
+from tiny_run import LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, variant
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from gop_factors import gop_from_factors, gop_of_file  # noqa: E402 (the path must be set first)
+
+EPOCH = 10
+MODELS = {"transformer": TRANSFORMER, "polynomials": POLYNOMIALS, "linear": LINEAR}
+
+
+def storing(base, policy):
+    return variant(base, storage={"store_full_gop": policy, "store_layer_gops": policy,
+                                  "gop_schedule": {"every": EPOCH}},
+                   gop_tracking={"frequency": EPOCH}, computational_limits={"checkpoint_frequency": EPOCH})
+
+
+def dense_of(run, layer=None):
+    with h5py.File(run / ("gop_layers.h5" if layer else "gop_full.h5")) as file:
+        return file[f"epoch_{EPOCH}/{layer}/gop" if layer else f"epoch_{EPOCH}/gop"][()]
+
+
+def layers_of(run):
+    with h5py.File(run / "gop_layers.h5") as file:
+        return list(file[f"epoch_{EPOCH}"])
+
+
+class ExportTest(ProgramTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.runs = {(name, policy): cls.train(f"{name}-{policy}", storing(base, policy), ranks=2 if policy == "factors" else 1)
+                    for name, base in MODELS.items() for policy in (True, "factors", False)}
+
+    def assert_close(self, found, expected, message):
+        self.assertEqual(found.shape, expected.shape, message)
+        self.assertLess(np.abs(found - expected).max(), 1e-13 * np.abs(expected).max(), message)
+
+    def export(self, run, *arguments, ranks=1):
+        output = run / "block.h5"
+        finished = self.call("export", run, "--epoch", EPOCH, "-o", output, "--verbosity", "quiet", *arguments, ranks=ranks)
+        self.assertEqual(finished.code, 0, finished.err)
+        with h5py.File(output) as file:
+            return file["gop"][()], dict(file.attrs)
+
+    def test_python_rebuilds_full_matrices_and_layers(self):
+        for name in MODELS:
+            dense, run = self.runs[name, True], self.runs[name, "factors"]
+            self.assert_close(gop_of_file(run / "gop_full.h5", EPOCH), dense_of(dense), name)
+            for layer in layers_of(dense):
+                self.assert_close(gop_of_file(run / "gop_layers.h5", EPOCH, layer), dense_of(dense, layer), f"{name} {layer}")
+
+    def test_python_rebuilds_any_block(self):
+        for name in MODELS:
+            whole = dense_of(self.runs[name, True])
+            random = np.random.default_rng(3)
+            with h5py.File(self.runs[name, "factors"] / "gop_full.h5") as file:
+                factors = file[f"epoch_{EPOCH}/factors"]
+                for _ in range(8):
+                    (a, b), (c, d) = (sorted(random.choice(len(whole) + 1, 2, replace=False)) for _ in range(2))
+                    block = gop_from_factors(factors, slice(a, b), slice(c, d))
+                    self.assertLess(np.abs(block - whole[a:b, c:d]).max(), 1e-13 * np.abs(whole).max(), f"{name} {a}:{b} {c}:{d}")
+
+    def test_export_rebuilds_from_factors_and_from_checkpoints(self):
+        for name in MODELS:
+            whole = dense_of(self.runs[name, True])
+            for policy, source in (("factors", "factors"), (False, "checkpoint")):
+                for ranks in (1, 3):
+                    found, attributes = self.export(self.runs[name, policy], ranks=ranks)
+                    self.assert_close(found, whole, f"{name} {policy} on {ranks}")
+                    self.assertEqual(attributes["source"], source.encode() if isinstance(attributes["source"], bytes) else source)
+            found, _ = self.export(self.runs[name, "factors"], "--rows", "2:7", "--cols", ":5", ranks=2)
+            self.assert_close(found, whole[2:7, :5], f"{name} block")
+
+    def test_export_rebuilds_a_layer(self):
+        run, dense = self.runs["transformer", "factors"], self.runs["transformer", True]
+        for layer in layers_of(dense):
+            found, attributes = self.export(run, "--layer", layer)
+            self.assert_close(found, dense_of(dense, layer), layer)
+            self.assertGreaterEqual(attributes["first_row"], 0)
+
+    def test_factors_are_small(self):
+        # Even at this size: the matrix has P^2 numbers, the factors N times the widths of the layers.
+        with h5py.File(self.runs["polynomials", "factors"] / "gop_full.h5") as file:
+            found = []
+            file[f"epoch_{EPOCH}/factors"].visititems(lambda _, item: found.append(item.nbytes if isinstance(item, h5py.Dataset) else 0))
+        self.assertLess(sum(found), dense_of(self.runs["polynomials", True]).nbytes)
+
+    def test_merged_files_need_nothing_else(self):
+        run = self.runs["linear", True]
+        finished = self.call("export", run, "--merge")
+        self.assertEqual(finished.code, 0, finished.err)
+        alone = self.folder / "alone"
+        alone.mkdir()
+        for view in tiny_run.VIEWS:
+            (run / "export" / view).rename(alone / view)
+        with h5py.File(alone / "gop_full.h5") as file:
+            np.testing.assert_array_equal(file[f"epoch_{EPOCH}/gop"][()], dense_of(run))
+        for view in ("metrics.h5", "gop_layers.h5"):
+            self.assertEqual(tiny_run.contents(alone / view), tiny_run.contents(run / view), view)
+
+    def test_refusals_say_what_to_do(self):
+        run = self.runs["transformer", "factors"]
+        for arguments, words in ((("--epoch", "7"), "no"), (("--epoch", EPOCH, "--layer", "nose"), "no layer 'nose'"),
+                                 (("--epoch", EPOCH, "--rows", "5"), "needs a colon"), (("--epoch", EPOCH, "--rows", "a:b"), "is no range"),
+                                 (("--epoch", EPOCH, "--rows", "9:100000"), "not within the matrix"), ((), "give it --epoch")):
+            for ranks in (1, 2):
+                finished = self.call("export", run, *arguments, ranks=ranks)
+                self.assertEqual(finished.code, 2, finished.err)
+                self.assertIn(words, finished.err)
+        self.assertFalse(list(run.glob("export/*")))
+
+
+if __name__ == "__main__":
+    tiny_run.main()
