@@ -6,7 +6,9 @@
 
 namespace grokscope::nanda {
 
-std::int64_t frequency_count(std::int64_t p) { return (p - 1) / 2; }
+std::int64_t frequency_count(std::int64_t p) {
+  return (p - 1) / 2;
+}
 
 at::Tensor fourier_basis(std::int64_t p) {
   const auto x = at::arange(p, at::kDouble);
@@ -43,7 +45,8 @@ double gini(const at::Tensor& values) {
 std::vector<std::int64_t> key_frequencies(const at::Tensor& norms, const at::Tensor& other_norms) {
   std::vector<std::int64_t> keys;
   if (norms.numel() == 0) return keys;
-  const auto is_key = (norms > norms.max() / 4) & (other_norms > other_norms.max() / 4);
+  const auto stands_out = [](const at::Tensor& x) { return (x > x.max() / 4) & (x > 2 * x.median()); };
+  const auto is_key = stands_out(norms) & stands_out(other_norms);
   for (std::int64_t k = 0; k < is_key.numel(); ++k) {
     if (is_key[k].item<bool>()) keys.push_back(k + 1);
   }

@@ -54,7 +54,8 @@ double excluded_sum(const PairLogits& train, const at::Tensor& taken_away) {
 
 PairLogits training_part(const PairLogits& all) {
   const auto rows = all.is_train.nonzero().squeeze(1);
-  return {all.logits.index_select(0, rows), all.sums.index_select(0, rows), all.is_train.index_select(0, rows)};
+  return {all.logits.index_select(0, rows), all.sums.index_select(0, rows),
+          all.is_train.index_select(0, rows)};
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ at::Tensor residue_logits(const Model& model, const at::Tensor& inputs, std::int
   return logits;
 }
 
-Progress measure_progress(const PairLogits& mine, const std::vector<std::int64_t>& keys, const Spread& spread) {
+Progress measure_progress(const PairLogits& mine, const std::vector<std::int64_t>& keys,
+                          const Spread& spread) {
   const auto p = mine.logits.size(1), frequencies = frequency_count(p);
   const auto basis = fourier_basis(p);
   const auto totals = sum_over_pairs(mine, spread);
@@ -79,13 +81,14 @@ Progress measure_progress(const PairLogits& mine, const std::vector<std::int64_t
   const auto circuit = projection(waves(basis, keys), totals.by_sum);
 
   // Full loss, excluded loss, number of training pairs; then the excluded loss of each frequency.
-  std::vector<double> sums{loss->per_example(mine.logits, mine.sums).sum().item<double>(), excluded_sum(train, circuit),
-                           static_cast<double>(train.sums.size(0))};
+  std::vector<double> sums{loss->per_example(mine.logits, mine.sums).sum().item<double>(),
+                           excluded_sum(train, circuit), static_cast<double>(train.sums.size(0))};
   Progress progress;
   for (std::int64_t k = 1; k <= frequencies; ++k) {
     const auto one = projection(waves(basis, {k}), totals.by_sum);
     sums.push_back(excluded_sum(train, one));
-    progress.power_by_frequency.push_back(static_cast<double>(p) * one.square().sum().item<double>() / totals.variance);
+    progress.power_by_frequency.push_back(static_cast<double>(p) * one.square().sum().item<double>() /
+                                          totals.variance);
   }
   spread.sum(sums);
   progress.full_loss = sums[0] / static_cast<double>(p * p);
@@ -94,11 +97,13 @@ Progress measure_progress(const PairLogits& mine, const std::vector<std::int64_t
     progress.excluded_by_frequency.push_back(sums[static_cast<std::size_t>(3 + k)] / sums[2]);
   }
   // All pairs of one sum have the same restricted logits, and every sum has p pairs.
-  progress.restricted_loss = loss->per_example(circuit + totals.mean, at::arange(p, at::kLong)).mean().item<double>();
+  progress.restricted_loss =
+      loss->per_example(circuit + totals.mean, at::arange(p, at::kLong)).mean().item<double>();
   for (const auto k : keys) {
     progress.key_share += progress.power_by_frequency[static_cast<std::size_t>(k - 1)];
     const auto wave = waves(basis, {k});
-    // cos w(s-c) = cos ws cos wc + sin ws sin wc has norm p / sqrt(2) over (s, c), that is sqrt(2) in the products of waves.
+    // cos w(s-c) = cos ws cos wc + sin ws sin wc has norm p / sqrt(2) over (s, c), that is sqrt(2) in the
+    // products of waves.
     const double along = at::mm(at::mm(wave, totals.by_sum), wave.t()).trace().item<double>();
     progress.cosine_share += static_cast<double>(p) * along * along / 2 / totals.variance;
   }

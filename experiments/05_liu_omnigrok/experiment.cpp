@@ -12,7 +12,8 @@ namespace {
 TaskInfo omnigrok_info() {
   return {"05_liu_omnigrok", "MNIST from an enlarged initialisation: grokking on images",
           "Liu, Michaud and Tegmark 2022, Omnigrok: grokking beyond algorithmic data, arXiv 2210.01117",
-          "with all weights enlarged 8 times, test accuracy rises to about .9 tens of thousands of steps after training "
+          "with all weights enlarged 8 times, test accuracy rises to about .9 tens of thousands of steps "
+          "after training "
           "accuracy, the later the smaller the weight decay"};
 }
 
@@ -25,10 +26,15 @@ class LiuOmnigrok : public Task {
     data.add("source", source_, "images, or random inputs answered by a network of the student's shape")
         .one_of({"mnist", "teacher_student"});
     data.add("dir", folder_, "folder of the MNIST IDX files").not_scientific();
-    data.add("n_train", n_train_, "training images, the first in the file; or training inputs").unit("example").range(1, 60000);
-    data.add("n_test", n_test_, "test images, the first in the file; or test inputs").unit("example").range(1, 10000);
+    data.add("n_train", n_train_, "training images, the first in the file; or training inputs")
+        .unit("example")
+        .range(1, 60000);
+    data.add("n_test", n_test_, "test images, the first in the file; or test inputs")
+        .unit("example")
+        .range(1, 10000);
     data.add("dimension", dimension_, "teacher_student: number of inputs and of outputs").at_least(1);
-    data.add("tolerance", tolerance_, "teacher_student: an example is correct when its loss is below").above(0);
+    data.add("tolerance", tolerance_, "teacher_student: an example is correct when its loss is below")
+        .above(0);
     auto& model = schemas.section("model");
     model.add("hidden", hidden_, "widths of the hidden layers").at_least(1);
     model.add("activation", activation_, "between layers").one_of({"relu", "tanh"});
@@ -63,19 +69,23 @@ class LiuOmnigrok : public Task {
 
   void observe(const Moment&, const Spread&, Record& record) const override {
     record.set({"observables/weight_norm_ratio", "norm of all parameters relative to the initial one", "1",
-                "sqrt of the sum of squares / its value at step 0"}, model().parameters.norm() / initial_norm_);
+                "sqrt of the sum of squares / its value at step 0"},
+               model().parameters.norm() / initial_norm_);
   }
 
   std::vector<Result> results(const TrainingOptions&, const History& history) const override {
     const auto norm = model().parameters.norm();
     const auto& last = history.evaluations.back();
-    return {{"alpha", {init_scale_}, {"alpha", "1", "factor on the initial parameters: model.init_scale"}},
-            {"initial_weight_norm", {initial_norm_}, {"initial norm of all parameters", "1", "sqrt of the sum of squares"}},
-            {"final_weight_norm", {norm}, {"final norm of all parameters", "1", "sqrt of the sum of squares"}},
-            {"final_train_loss", {last.train_loss}, {"final training loss", "loss", "at the last step"}},
-            {"final_test_loss", {last.test_loss}, {"final test loss", "loss", "at the last step"}},
-            {"final_train_acc", {last.train_acc}, {"final training accuracy", "1", "at the last step"}},
-            {"final_test_acc", {last.test_acc}, {"final test accuracy", "1", "at the last step"}}};
+    return {
+        {"alpha", {init_scale_}, {"alpha", "1", "factor on the initial parameters: model.init_scale"}},
+        {"initial_weight_norm",
+         {initial_norm_},
+         {"initial norm of all parameters", "1", "sqrt of the sum of squares"}},
+        {"final_weight_norm", {norm}, {"final norm of all parameters", "1", "sqrt of the sum of squares"}},
+        {"final_train_loss", {last.train_loss}, {"final training loss", "loss", "at the last step"}},
+        {"final_test_loss", {last.test_loss}, {"final test loss", "loss", "at the last step"}},
+        {"final_train_acc", {last.train_acc}, {"final training accuracy", "1", "at the last step"}},
+        {"final_test_acc", {last.test_acc}, {"final test accuracy", "1", "at the last step"}}};
   }
 
  private:
@@ -96,7 +106,8 @@ class LiuOmnigrok : public Task {
   static Dataset answered_by(const Mlp& teacher, const at::Tensor& inputs, std::int64_t first_id) {
     at::NoGradGuard no_grad;
     auto tape = Tape::inactive();
-    return {at::arange(first_id, first_id + inputs.size(0), at::kLong), inputs, teacher.forward(inputs, tape)};
+    return {at::arange(first_id, first_id + inputs.size(0), at::kLong), inputs,
+            teacher.forward(inputs, tape)};
   }
 
   /// The first rows, pixels in [0, 1].

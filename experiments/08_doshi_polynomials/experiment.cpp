@@ -19,7 +19,8 @@ constexpr double kLargestTable = 2e7;
 TaskInfo doshi_info() {
   return {"08_doshi_polynomials", "Modular addition and multiplication by a network with power activations",
           "Doshi, He, Das and Gromov 2024, Grokking modular polynomials, arXiv 2406.03495",
-          "test accuracy jumps to 1 a few dozen steps after training accuracy, while weights become periodic (IPR near 1)"};
+          "test accuracy jumps to 1 a few dozen steps after training accuracy, while weights become periodic "
+          "(IPR near 1)"};
 }
 
 class DoshiPolynomials : public Task {
@@ -30,10 +31,12 @@ class DoshiPolynomials : public Task {
     auto& data = schemas.section("data");
     data.add("p", p_, "modulus").range(2, 100000);
     data.add("operation", operation_, "what is learned").one_of(modular_operations());
-    data.add("terms", terms_, "S: number of residues that are added, and the power; above 2 with add alone").range(2, 8);
+    data.add("terms", terms_, "S: number of residues that are added, and the power; above 2 with add alone")
+        .range(2, 8);
     data.add("train_fraction", fraction_, "share of all pairs that train").above(0).below(1);
     data.add("corruption", corruption_, "xi: share of the training labels that are replaced by random ones")
-        .at_least(0).at_most(1);
+        .at_least(0)
+        .at_most(1);
     auto& model = schemas.section("model");
     model.add("width", width_, "hidden units N").at_least(1);
     model.add("init", init_, "random, or the weights that solve add and multiply without training")
@@ -45,23 +48,25 @@ class DoshiPolynomials : public Task {
     const bool needs_prime = operation_ == "divide" || operation_ == "multiply";
     if (needs_prime && !is_prime(p_)) {
       problems.add("data.p", fmt::format("{} is not a prime", p_),
-                   operation_ == "divide" ? "division needs inverses" : "its residues have no primitive root, which IPR needs",
+                   operation_ == "divide" ? "division needs inverses"
+                                          : "its residues have no primitive root, which IPR needs",
                    "use a prime such as 97");
     }
     if (terms_ > 2 && operation_ != "add") {
-      problems.add("data.terms", fmt::format("{} terms with {}", terms_, operation_), "only sums have more than two",
-                   "use data.operation: add");
+      problems.add("data.terms", fmt::format("{} terms with {}", terms_, operation_),
+                   "only sums have more than two", "use data.operation: add");
     }
     if (std::pow(static_cast<double>(p_), static_cast<double>(terms_)) > kLargestTable) {
-      problems.add("data.terms", fmt::format("{}^{} tuples", p_, terms_), "the table of all of them is kept in memory",
-                   "use a smaller data.p or fewer terms");
+      problems.add("data.terms", fmt::format("{}^{} tuples", p_, terms_),
+                   "the table of all of them is kept in memory", "use a smaller data.p or fewer terms");
     }
     if (init_ == "analytic" && operation_ != "add" && operation_ != "multiply") {
-      problems.add("model.init", "no analytic weights for " + operation_, "they are known for add and multiply",
-                   "use model.init: random");
+      problems.add("model.init", "no analytic weights for " + operation_,
+                   "they are known for add and multiply", "use model.init: random");
     }
     if (init_ == "analytic" && p_ < 5) {
-      problems.add("data.p", fmt::format("{} has no analytic weights", p_), "there must be a frequency", "use 5 or more");
+      problems.add("data.p", fmt::format("{} has no analytic weights", p_), "there must be a frequency",
+                   "use 5 or more");
     }
   }
 
@@ -87,8 +92,10 @@ class DoshiPolynomials : public Task {
       const auto table = operation_ == "multiply" ? doshi::in_order_of_logarithm(p.value, p_) : p.value;
       const double ipr = doshi::inverse_participation_ratio(table).mean().item<double>();
       sum += ipr;
-      record.set({"observables/ipr_" + p.name, "mean IPR of " + p.name, "1",
-                  "mean over hidden units of (|F u|_4 / |F u|_2)^4, real Fourier magnitudes, constant included"}, ipr);
+      record.set(
+          {"observables/ipr_" + p.name, "mean IPR of " + p.name, "1",
+           "mean over hidden units of (|F u|_4 / |F u|_2)^4, real Fourier magnitudes, constant included"},
+          ipr);
     }
     record.set({"observables/ipr", "mean IPR", "1", "mean of the IPR of U_1 .. U_S and W"},
                sum / static_cast<double>(terms_ + 1));
@@ -96,13 +103,14 @@ class DoshiPolynomials : public Task {
 
   std::vector<NamedArray> extra_data() const override {
     if (corruption_ == 0) return {};
-    return {to_named_array("corrupted_ids", corrupted_ids_)
-                .described({"ids with random labels", "1", "training examples whose labels were drawn anew"})};
+    return {
+        to_named_array("corrupted_ids", corrupted_ids_)
+            .described({"ids with random labels", "1", "training examples whose labels were drawn anew"})};
   }
 
  private:
-  /// Replaces the labels of the first training examples, whose order is random, by uniform ones (as in the authors' code:
-  /// some of these happen to be right).
+  /// Replaces the labels of the first training examples, whose order is random, by uniform ones (as in the
+  /// authors' code: some of these happen to be right).
   void corrupt_labels(std::uint64_t seed) {
     const auto count = static_cast<std::int64_t>(corruption_ * static_cast<double>(data_.train.size()));
     RandomStream stream(seed, "corruption");

@@ -10,7 +10,8 @@ at::Tensor inverse_participation_ratio(const at::Tensor& table) {
   const auto u = table.detach().to(at::kCPU, at::kDouble);
   const auto n = u.size(0);
   const auto frequency = at::arange(n / 2 + 1, at::kDouble).unsqueeze(1);
-  const auto angle = 2 * std::numbers::pi / static_cast<double>(n) * frequency * at::arange(n, at::kDouble).unsqueeze(0);
+  const auto angle =
+      2 * std::numbers::pi / static_cast<double>(n) * frequency * at::arange(n, at::kDouble).unsqueeze(0);
   const auto power = at::mm(at::cos(angle), u).square() + at::mm(at::sin(angle), u).square();  // |F u|^2
   return power.square().sum(0) / power.sum(0).square();
 }

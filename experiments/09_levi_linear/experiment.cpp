@@ -16,7 +16,8 @@ namespace {
 TaskInfo levi_info() {
   return {"09_levi_linear", "Linear student of a linear teacher: grokking in closed form",
           "Levi, Beck and Bar-Sinai 2023, Grokking in linear estimators, arXiv 2310.16441",
-          "train and test accuracy rise at the times that the spectrum of the data predicts, the delay growing without bound "
+          "train and test accuracy rise at the times that the spectrum of the data predicts, the delay "
+          "growing without bound "
           "as d_in / N approaches 1"};
 }
 
@@ -37,9 +38,12 @@ class LeviLinear : public Task {
     data.add("d_in", d_in_, "input dimension").at_least(1);
     data.add("d_out", d_out_, "output dimension").at_least(1);
     data.add("n_train", n_train_, "training examples N; lambda = d_in / N").unit("example").at_least(1);
-    data.add("n_test", n_test_, "test examples drawn; 0: the exact expectation over inputs").unit("example").at_least(0);
+    data.add("n_test", n_test_, "test examples drawn; 0: the exact expectation over inputs")
+        .unit("example")
+        .at_least(0);
     data.add("tolerance", tolerance_, "eps: an example is correct when its squared error is below").above(0);
-    data.add("draws", draws_, "draws of student and teacher that the predicted times are averaged over").at_least(1);
+    data.add("draws", draws_, "draws of student and teacher that the predicted times are averaged over")
+        .at_least(1);
     auto& model = schemas.section("model");
     model.add("hidden", hidden_, "hidden units of student and teacher; none: one matrix each").at_least(1);
     model.add("activation", activation_, "between the two matrices").one_of({"identity", "tanh"});
@@ -52,8 +56,8 @@ class LeviLinear : public Task {
                    "draw some, 10000 say");
     }
     if (!hidden_ && activation_ != "identity") {
-      problems.add("model.activation", activation_ + " between one matrix and none", "nothing stands behind it",
-                   "set model.hidden or leave the activation out");
+      problems.add("model.activation", activation_ + " between one matrix and none",
+                   "nothing stands behind it", "set model.hidden or leave the activation out");
     }
   }
 
@@ -79,8 +83,9 @@ class LeviLinear : public Task {
   std::vector<NamedArray> extra_data() const override {
     std::vector<NamedArray> arrays;
     for (std::size_t l = 0; l < teacher_.size(); ++l) {
-      arrays.push_back(to_named_array(matrix_name("teacher", l), teacher_[l])
-                           .described({"teacher", "1", hidden_ ? "y = T_1^T a(T_0^T x), a the activation" : "y = T^T x"}));
+      arrays.push_back(
+          to_named_array(matrix_name("teacher", l), teacher_[l])
+              .described({"teacher", "1", hidden_ ? "y = T_1^T a(T_0^T x), a the activation" : "y = T^T x"}));
     }
     return arrays;
   }
@@ -88,7 +93,8 @@ class LeviLinear : public Task {
   void restore_data(std::span<const NamedArray> arrays) override {
     Task::restore_data(arrays);
     teacher_.clear();
-    for (std::size_t l = 0; l < depth(); ++l) teacher_.push_back(to_tensor(find_array(arrays, matrix_name("teacher", l))));
+    for (std::size_t l = 0; l < depth(); ++l)
+      teacher_.push_back(to_tensor(find_array(arrays, matrix_name("teacher", l))));
   }
 
   /// L_gen = |D|^2 / d_out, and the accuracy of Gaussian errors of that variance (Eq. 10 and 13).
@@ -101,14 +107,19 @@ class LeviLinear : public Task {
 
   std::vector<Result> results(const TrainingOptions& training, const History& history) const override {
     const auto measured = measured_times(history, threshold());
-    std::vector<Result> results{{"threshold_loss", {threshold()}, {"loss that counts as learned", "loss",
-                                 "where Gaussian errors have an accuracy of Erf(sqrt 2) = .9545: tolerance / 4 for one output"}}};
-    add_times(results, "", "", measured, {"measured", "step", "first evaluation with loss <= threshold_loss; NaN: never"});
+    std::vector<Result> results{
+        {"threshold_loss",
+         {threshold()},
+         {"loss that counts as learned", "loss",
+          "where Gaussian errors have an accuracy of Erf(sqrt 2) = .9545: tolerance / 4 for one output"}}};
+    add_times(results, "", "", measured,
+              {"measured", "step", "first evaluation with loss <= threshold_loss; NaN: never"});
     results.push_back({"delay", {measured.test - measured.train}, {"delay", "step", "t_gen - t_train"}});
     const auto inputs = data_.train.inputs.to(at::kCPU, at::kDouble);
     const auto [nu, vectors] = at::linalg_eigh(inputs.t().mm(inputs) / static_cast<double>(n_train_), "U");
     if (!hidden_) {
-      add_own_prediction(dynamics(training, nu, vectors, student_[0], teacher_[0]), measured, history, results);
+      add_own_prediction(dynamics(training, nu, vectors, student_[0], teacher_[0]), measured, history,
+                         results);
       add_limit(training, mean_dynamics(training, nu, vectors), measured, history, results);
     }
     add_spectrum(to_vector(nu.flip(0)), results);
@@ -133,13 +144,15 @@ class LeviLinear : public Task {
     widths.push_back(d_out_);
     std::vector<at::Tensor> matrices;
     for (std::size_t l = 0; l + 1 < widths.size(); ++l) {
-      const double std = 1 / std::sqrt(2.0 * static_cast<double>(widths[l]) * static_cast<double>(widths[l + 1]));
+      const double std =
+          1 / std::sqrt(2.0 * static_cast<double>(widths[l]) * static_cast<double>(widths[l + 1]));
       matrices.push_back(std * gaussian_matrix(widths[l], widths[l + 1], seed, matrix_name(network, l)));
     }
     return matrices;
   }
 
-  Dataset answered_by_teacher(std::int64_t n, std::uint64_t seed, const std::string& stream, std::int64_t first_id) const {
+  Dataset answered_by_teacher(std::int64_t n, std::uint64_t seed, const std::string& stream,
+                              std::int64_t first_id) const {
     auto examples = teacher_examples({d_in_, teacher_[0].size(1), n}, teacher_[0], seed, stream, first_id);
     if (hidden_) examples.targets = activate(examples.targets, activation_).matmul(teacher_[1]);
     return examples;
@@ -158,16 +171,23 @@ class LeviLinear : public Task {
   levi::Dynamics dynamics(const TrainingOptions& training, const at::Tensor& nu, const at::Tensor& vectors,
                           const at::Tensor& student, const at::Tensor& teacher) const {
     const auto error = vectors.t().mm(student - teacher), target = vectors.t().mm(teacher);
-    return {to_vector(nu), to_vector(error.square().sum(1)), to_vector((error * target).sum(1)),
-            to_vector(target.square().sum(1)), training.lr, training.weight_decay, outputs()};
+    return {to_vector(nu),
+            to_vector(error.square().sum(1)),
+            to_vector((error * target).sum(1)),
+            to_vector(target.square().sum(1)),
+            training.lr,
+            training.weight_decay,
+            outputs()};
   }
 
   /// Losses averaged over independent students and teachers on the same inputs.
-  levi::Dynamics mean_dynamics(const TrainingOptions& training, const at::Tensor& nu, const at::Tensor& vectors) const {
+  levi::Dynamics mean_dynamics(const TrainingOptions& training, const at::Tensor& nu,
+                               const at::Tensor& vectors) const {
     levi::Dynamics mean;
     for (std::int64_t k = 0; k < draws_; ++k) {
       const auto seed = static_cast<std::uint64_t>(training.seed) + 1000 * static_cast<std::uint64_t>(k + 1);
-      const auto one = dynamics(training, nu, vectors, init_scale_ * draw("student", seed)[0], draw("teacher", seed)[0]);
+      const auto one =
+          dynamics(training, nu, vectors, init_scale_ * draw("student", seed)[0], draw("teacher", seed)[0]);
       if (k == 0) {
         mean = one;
         continue;
@@ -182,13 +202,19 @@ class LeviLinear : public Task {
     return mean;
   }
 
-  static levi::Times over(const levi::Times& a, const levi::Times& b) { return {a.train / b.train, a.test / b.test}; }
+  static levi::Times over(const levi::Times& a, const levi::Times& b) {
+    return {a.train / b.train, a.test / b.test};
+  }
 
   /// Adds the pair of results <prefix>t_train<suffix> and <prefix>t_gen<suffix>.
   static void add_times(std::vector<Result>& results, const std::string& prefix, const std::string& suffix,
                         const levi::Times& times, const Description& d) {
-    results.push_back({prefix + "t_train" + suffix, {times.train}, {"memorisation time, " + d.long_name, d.units, d.definition}});
-    results.push_back({prefix + "t_gen" + suffix, {times.test}, {"generalisation time, " + d.long_name, d.units, d.definition}});
+    results.push_back({prefix + "t_train" + suffix,
+                       {times.train},
+                       {"memorisation time, " + d.long_name, d.units, d.definition}});
+    results.push_back({prefix + "t_gen" + suffix,
+                       {times.test},
+                       {"generalisation time, " + d.long_name, d.units, d.definition}});
   }
 
   /// What this very draw must do.
@@ -198,13 +224,17 @@ class LeviLinear : public Task {
     const auto times = levi::crossing_times(own, threshold(), last);
     const auto end = own.at(static_cast<double>(last));
     const auto& e = history.evaluations.back();
-    add_times(results, "closed_form_", "", times,
-              {"in closed form", "step", "first step with loss <= threshold_loss for this very draw; NaN: never"});
-    add_times(results, "", "_error", {std::abs(measured.train - times.train), std::abs(measured.test - times.test)},
+    add_times(
+        results, "closed_form_", "", times,
+        {"in closed form", "step", "first step with loss <= threshold_loss for this very draw; NaN: never"});
+    add_times(results, "", "_error",
+              {std::abs(measured.train - times.train), std::abs(measured.test - times.test)},
               {"error", "step", "|measured - closed form|"});
     const auto add = [&](const char* split, double measured_loss, double expected) {
-      results.push_back({fmt::format("final_{}_loss_relative_error", split), {std::abs(measured_loss / expected - 1)},
-                         {fmt::format("error of the final {} loss", split), "1", "|measured / closed form - 1|"}});
+      results.push_back(
+          {fmt::format("final_{}_loss_relative_error", split),
+           {std::abs(measured_loss / expected - 1)},
+           {fmt::format("error of the final {} loss", split), "1", "|measured / closed form - 1|"}});
     };
     add("train", e.train_loss, end.train);
     add("test", e.test_loss, end.test);
@@ -219,18 +249,25 @@ class LeviLinear : public Task {
     const auto end = limit.at(static_cast<double>(last));
     const auto& e = history.evaluations.back();
     add_times(results, "marchenko_pastur_", "", times,
-              {"of Marchenko-Pastur", "step", "first step with loss <= threshold_loss in the limit of large d; NaN: never"});
-    results.push_back({"marchenko_pastur_delay", {times.test - times.train}, {"delay of Marchenko-Pastur", "step", "t_gen - t_train"}});
+              {"of Marchenko-Pastur", "step",
+               "first step with loss <= threshold_loss in the limit of large d; NaN: never"});
+    results.push_back({"marchenko_pastur_delay",
+                       {times.test - times.train},
+                       {"delay of Marchenko-Pastur", "step", "t_gen - t_train"}});
     if (lambda() < 1) {
-      results.push_back({"leading_order_delay", {levi::leading_order_delay(lambda(), training.lr / outputs())},
-                         {"delay for eps -> 0", "step", "d_out ln(1/(1-sqrt(lambda))) / (2 lr (1-sqrt(lambda))^2), Eq. 12"}});
+      results.push_back({"leading_order_delay",
+                         {levi::leading_order_delay(lambda(), training.lr / outputs())},
+                         {"delay for eps -> 0", "step",
+                          "d_out ln(1/(1-sqrt(lambda))) / (2 lr (1-sqrt(lambda))^2), Eq. 12"}});
     }
     add_times(results, "", "_ratio", over(measured, times), {"ratio", "1", "measured / Marchenko-Pastur"});
-    add_times(results, "mean_over_draws_", "_ratio",
-              over(levi::crossing_times(mean, threshold(), 10 * last + 10), times),
-              {"ratio of the mean over draws", "1",
-               "closed form of the losses averaged over data.draws students and teachers / Marchenko-Pastur"});
-    const Description ratio{"final loss, ratio", "1", "measured / expectation over Marchenko-Pastur at the last step"};
+    add_times(
+        results, "mean_over_draws_", "_ratio",
+        over(levi::crossing_times(mean, threshold(), 10 * last + 10), times),
+        {"ratio of the mean over draws", "1",
+         "closed form of the losses averaged over data.draws students and teachers / Marchenko-Pastur"});
+    const Description ratio{"final loss, ratio", "1",
+                            "measured / expectation over Marchenko-Pastur at the last step"};
     results.push_back({"final_train_loss_ratio", {e.train_loss / end.train}, ratio});
     results.push_back({"final_test_loss_ratio", {e.test_loss / end.test}, ratio});
   }
@@ -238,20 +275,26 @@ class LeviLinear : public Task {
   /// The eigenvalues of Sigma = X^T X / N against the Marchenko-Pastur law of ratio lambda.
   void add_spectrum(const std::vector<double>& nu, std::vector<Result>& results) const {
     results.push_back({"lambda", {lambda()}, {"lambda", "1", "d_in / N"}});
-    results.push_back({"sigma_eigenvalues", nu, {"eigenvalues of Sigma", "1", "Sigma = X^T X / N, descending"}});
-    results.push_back({"sigma_distance_to_marchenko_pastur", {levi::distance_to_marchenko_pastur(nu, lambda())},
+    results.push_back(
+        {"sigma_eigenvalues", nu, {"eigenvalues of Sigma", "1", "Sigma = X^T X / N, descending"}});
+    results.push_back({"sigma_distance_to_marchenko_pastur",
+                       {levi::distance_to_marchenko_pastur(nu, lambda())},
                        {"distance to Marchenko-Pastur", "1",
                         "largest difference of the distribution functions of Sigma's non-zero eigenvalues"}});
     const double low = std::pow(1 - std::sqrt(lambda()), 2), high = std::pow(1 + std::sqrt(lambda()), 2);
     std::vector<double> centre, expected;
     for (std::size_t cell = 0; cell < kDensityCells; ++cell) {
-      centre.push_back(low + (high - low) * (static_cast<double>(cell) + 0.5) / static_cast<double>(kDensityCells));
+      centre.push_back(low +
+                       (high - low) * (static_cast<double>(cell) + 0.5) / static_cast<double>(kDensityCells));
       expected.push_back(levi::marchenko_pastur_density(lambda(), centre.back()));
     }
     results.push_back({"sigma_density_nu", centre, {"eigenvalue of Sigma", "1", "middle of each cell"}});
-    results.push_back({"sigma_density", levi::empirical_density(nu, low, high, kDensityCells),
-                       {"density of Sigma's eigenvalues", "1", "share of the eigenvalues in a cell / its width"}});
-    results.push_back({"marchenko_pastur_density", expected,
+    results.push_back(
+        {"sigma_density",
+         levi::empirical_density(nu, low, high, kDensityCells),
+         {"density of Sigma's eigenvalues", "1", "share of the eigenvalues in a cell / its width"}});
+    results.push_back({"marchenko_pastur_density",
+                       expected,
                        {"Marchenko-Pastur density", "1", "sqrt((nu+ - nu)(nu - nu-)) / (2 pi lambda nu)"}});
     add_moments(nu, results);
   }
@@ -263,12 +306,17 @@ class LeviLinear : public Task {
       for (const double x : nu) sum += std::pow(x, k);
       moments.push_back(sum / static_cast<double>(nu.size()));
       law.push_back(levi::marchenko_pastur_moment(lambda(), k));
-      results.push_back({fmt::format("sigma_moment_{}_ratio", k), {moments.back() / law.back()},
-                         {fmt::format("moment {} of Sigma, ratio", k), "1", "sigma_moments / marchenko_pastur_moments"}});
+      results.push_back(
+          {fmt::format("sigma_moment_{}_ratio", k),
+           {moments.back() / law.back()},
+           {fmt::format("moment {} of Sigma, ratio", k), "1", "sigma_moments / marchenko_pastur_moments"}});
     }
-    results.push_back({"sigma_moments", moments, {"moments of Sigma's spectrum", "1", "mean of nu^k, k = 1, 2, ..."}});
-    results.push_back({"marchenko_pastur_moments", law,
-                       {"moments of Marchenko-Pastur", "1", "sum over r < k of lambda^r / (r+1) binom(k,r) binom(k-1,r)"}});
+    results.push_back(
+        {"sigma_moments", moments, {"moments of Sigma's spectrum", "1", "mean of nu^k, k = 1, 2, ..."}});
+    results.push_back(
+        {"marchenko_pastur_moments",
+         law,
+         {"moments of Marchenko-Pastur", "1", "sum over r < k of lambda^r / (r+1) binom(k,r) binom(k-1,r)"}});
   }
 
   std::int64_t d_in_ = 1000;

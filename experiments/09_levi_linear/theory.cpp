@@ -25,8 +25,8 @@ double first_true(std::int64_t last, Predicate reached) {
   return static_cast<double>(high);
 }
 
-/// E over the Marchenko-Pastur law of ratio lambda of g(nu), without the mass at zero that it has for lambda > 1; by the
-/// trapezoidal rule in the angle, where it converges exponentially.
+/// E over the Marchenko-Pastur law of ratio lambda of g(nu), without the mass at zero that it has for lambda
+/// > 1; by the trapezoidal rule in the angle, where it converges exponentially.
 template <class G>
 double marchenko_pastur_mean(double lambda, G g) {
   // nu = 1 + lambda + 2 sqrt(lambda) cos(theta) turns density dnu into (2/pi) sin^2(theta) / nu dtheta.
@@ -133,8 +133,10 @@ double distance_to_marchenko_pastur(std::span<const double> nu, double lambda) {
   double worst = 0;
   for (std::size_t k = 0; k < sorted.size(); ++k) {
     if (sorted[k] < 1e-10) continue;
-    const double expected = zero_mass + marchenko_pastur_mean(lambda, [&](double x) { return x <= sorted[k] ? 1.0 : 0.0; });
-    worst = std::max({worst, std::abs(expected - static_cast<double>(k) / n), std::abs(expected - static_cast<double>(k + 1) / n)});
+    const double expected =
+        zero_mass + marchenko_pastur_mean(lambda, [&](double x) { return x <= sorted[k] ? 1.0 : 0.0; });
+    worst = std::max({worst, std::abs(expected - static_cast<double>(k) / n),
+                      std::abs(expected - static_cast<double>(k + 1) / n)});
   }
   return worst;
 }

@@ -1,5 +1,5 @@
-// The analytic weights of paper 08 solve their tasks without training, the corrupted labels are as many as asked for, and the
-// decay that the paper's text prints is not the one that its curves have.
+// The analytic weights of paper 08 solve their tasks without training, the corrupted labels are as many as
+// asked for, and the decay that the paper's text prints is not the one that its curves have.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -82,7 +82,8 @@ TEST(AnalyticWeights, AreOneWaveEach) {
   const auto sorted = doshi::in_order_of_logarithm(product.output, 97);
   const auto ipr = doshi::inverse_participation_ratio(sorted);
   EXPECT_NEAR(ipr.min().item<double>(), 1, 1e-12);
-  EXPECT_LT(doshi::inverse_participation_ratio(product.output).max().item<double>(), 0.5);  // not a wave in the residues
+  EXPECT_LT(doshi::inverse_participation_ratio(product.output).max().item<double>(),
+            0.5);  // not a wave in the residues
   EXPECT_EQ(product.output[0].abs().max().item<double>(), 0);
 }
 

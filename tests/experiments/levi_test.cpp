@@ -1,5 +1,5 @@
-// The closed forms of paper 09 against each other, against gradient descent written out as matrix recursions, and against
-// numbers worked out by hand.
+// The closed forms of paper 09 against each other, against gradient descent written out as matrix recursions,
+// and against numbers worked out by hand.
 #include "experiments/09_levi_linear/theory.hpp"
 
 #include <gtest/gtest.h>
@@ -84,16 +84,23 @@ TEST(Limit, DecayFloors) {
 }
 
 TEST(Limit, IsTheMeanOverManyDraws) {
-  // One large draw of everything, in continuous time: small lr, the decay large enough to matter. The spectrum of one X
-  // still differs from its limit by about 7 / d in the mean of 1/nu^2, the term that the floors have.
+  // One large draw of everything, in continuous time: small lr, the decay large enough to matter. The
+  // spectrum of one X still differs from its limit by about 7 / d in the mean of 1/nu^2, the term that the
+  // floors have.
   const std::int64_t d = 800, n = 1600, draws = 100;
   const auto x = normal_init({n, d}, 1, 3, "x");
   const auto [nu, v] = at::linalg_eigh(x.t().mm(x) / static_cast<double>(n), "U");
   const double std = 1 / std::sqrt(2.0 * static_cast<double>(d) * static_cast<double>(draws));
-  const auto student = 2 * normal_init({d, draws}, std, 4, "s"), teacher = normal_init({d, draws}, std, 5, "t");
+  const auto student = 2 * normal_init({d, draws}, std, 4, "s"),
+             teacher = normal_init({d, draws}, std, 5, "t");
   const auto error = v.t().mm(student - teacher), target = v.t().mm(teacher);
-  const Dynamics own{to_vector(nu), to_vector(error.square().sum(1)), to_vector((error * target).sum(1)),
-                     to_vector(target.square().sum(1)), .001, .3, 1};
+  const Dynamics own{to_vector(nu),
+                     to_vector(error.square().sum(1)),
+                     to_vector((error * target).sum(1)),
+                     to_vector(target.square().sum(1)),
+                     .001,
+                     .3,
+                     1};
   const Limit limit{.5, .001, .3, 1, 2};
   for (const double t : {0., 300., 1000., 5000.}) {
     EXPECT_NEAR(own.at(t).train / limit.at(t).train, 1, .02) << t;
@@ -117,7 +124,8 @@ TEST(MarchenkoPastur, MomentsByHandAndOfTheDensity) {
     EXPECT_DOUBLE_EQ(marchenko_pastur_moment(lambda, 1), 1);
     EXPECT_DOUBLE_EQ(marchenko_pastur_moment(lambda, 2), 1 + lambda);
     EXPECT_DOUBLE_EQ(marchenko_pastur_moment(lambda, 3), 1 + 3 * lambda + lambda * lambda);
-    EXPECT_NEAR(marchenko_pastur_moment(lambda, 4), 1 + 6 * lambda + 6 * lambda * lambda + std::pow(lambda, 3), 1e-14);
+    EXPECT_NEAR(marchenko_pastur_moment(lambda, 4),
+                1 + 6 * lambda + 6 * lambda * lambda + std::pow(lambda, 3), 1e-14);
     const double low = std::pow(1 - std::sqrt(lambda), 2), high = std::pow(1 + std::sqrt(lambda), 2);
     const int cells = 400000;
     double mass = 0, third = 0;
@@ -138,7 +146,8 @@ TEST(MarchenkoPastur, IsTheSpectrumOfALargeDraw) {
   EXPECT_LT(distance_to_marchenko_pastur(nu, .8), .02);
   EXPECT_GT(distance_to_marchenko_pastur(nu, 1 / .8), .1) << "the ratio upside down must not pass";
   const auto density = empirical_density(nu, 0, 4, 8);
-  for (std::size_t i = 1; i < 7; ++i) EXPECT_NEAR(density[i], marchenko_pastur_density(.8, .25 + .5 * static_cast<double>(i)), .05) << i;
+  for (std::size_t i = 1; i < 7; ++i)
+    EXPECT_NEAR(density[i], marchenko_pastur_density(.8, .25 + .5 * static_cast<double>(i)), .05) << i;
   double mass = 0;
   for (const double cell : density) mass += cell / 2;
   EXPECT_DOUBLE_EQ(mass, 1);
@@ -165,22 +174,30 @@ TrainingOptions plain_descent(double lr, double decay) {
 }
 
 double loss_of(const Task& task, const Dataset& split) {
-  return evaluate(task.model(), task.loss(), split.inputs, split.targets).loss_sum / static_cast<double>(split.size());
+  return evaluate(task.model(), task.loss(), split.inputs, split.targets).loss_sum /
+         static_cast<double>(split.size());
 }
 
 TEST(OneMatrix, DescendsAsItsClosedForm) {
   for (const double decay : {0.0, 0.05}) {
     for (const char* outputs : {"1", "4"}) {
       const auto training = plain_descent(.03, decay);
-      const auto task = task_with(levi_linear(), {{"data.d_in", "12"}, {"data.n_train", "17"}, {"data.d_out", outputs},
-                                                  {"model.init_scale", "1.5"}}, training);
+      const auto task = task_with(
+          levi_linear(),
+          {{"data.d_in", "12"}, {"data.n_train", "17"}, {"data.d_out", outputs}, {"model.init_scale", "1.5"}},
+          training);
       const auto& x = task->data().train.inputs;
       const auto teacher = to_tensor(find_array(task->extra_data(), "teacher"));
       const auto [nu, v] = at::linalg_eigh(x.t().mm(x) / 17, "U");
       const auto student = task->model().parameters[0].value.detach().t();
       const auto error = v.t().mm(student - teacher), target = v.t().mm(teacher);
-      const Dynamics own{to_vector(nu), to_vector(error.square().sum(1)), to_vector((error * target).sum(1)),
-                         to_vector(target.square().sum(1)), .03, decay, std::stod(outputs)};
+      const Dynamics own{to_vector(nu),
+                         to_vector(error.square().sum(1)),
+                         to_vector((error * target).sum(1)),
+                         to_vector(target.square().sum(1)),
+                         .03,
+                         decay,
+                         std::stod(outputs)};
       descend(*task, training, 150);
       const auto expected = own.at(150);
       EXPECT_NEAR(loss_of(*task, task->data().train) / expected.train, 1, 1e-10) << outputs << " " << decay;
@@ -192,13 +209,21 @@ TEST(OneMatrix, DescendsAsItsClosedForm) {
 TEST(TwoMatrices, DescendAsTheirRecursionThroughSigma) {
   // S0 <- S0 - (2 lr / d_out) Sigma D S1^T and S1 <- S1 - (2 lr / d_out) S0^T Sigma D with D = S0 S1 - T0 T1.
   const auto training = plain_descent(.5, 0);
-  const auto task = task_with(levi_linear(), {{"data.d_in", "12"}, {"data.n_train", "17"}, {"data.n_test", "4000"},
-                                              {"data.d_out", "3"}, {"model.hidden", "5"}, {"model.init_scale", "2"}}, training);
+  const auto task = task_with(levi_linear(),
+                              {{"data.d_in", "12"},
+                               {"data.n_train", "17"},
+                               {"data.n_test", "4000"},
+                               {"data.d_out", "3"},
+                               {"model.hidden", "5"},
+                               {"model.init_scale", "2"}},
+                              training);
   const auto& x = task->data().train.inputs;
   const auto sigma = x.t().mm(x) / 17;
   const auto teacher = task->extra_data();
-  const auto product = to_tensor(find_array(teacher, "teacher_0")).mm(to_tensor(find_array(teacher, "teacher_1")));
-  auto s0 = task->model().parameters[0].value.detach().t().clone(), s1 = task->model().parameters[1].value.detach().t().clone();
+  const auto product =
+      to_tensor(find_array(teacher, "teacher_0")).mm(to_tensor(find_array(teacher, "teacher_1")));
+  auto s0 = task->model().parameters[0].value.detach().t().clone(),
+       s1 = task->model().parameters[1].value.detach().t().clone();
   for (int step = 0; step < 200; ++step) {
     const auto pull = sigma.mm(s0.mm(s1) - product) * (2 * .5 / 3);
     const auto next = s0 - pull.mm(s1.t());
@@ -215,8 +240,12 @@ TEST(TwoMatrices, DescendAsTheirRecursionThroughSigma) {
 }
 
 TEST(TwoMatrices, StartWithTheVarianceOfTheirWidths) {
-  const auto task = task_with(levi_linear(), {{"data.d_in", "400"}, {"data.n_train", "300"}, {"data.n_test", "10"},
-                                              {"data.d_out", "5"}, {"model.hidden", "50"}, {"model.activation", "tanh"}});
+  const auto task = task_with(levi_linear(), {{"data.d_in", "400"},
+                                              {"data.n_train", "300"},
+                                              {"data.n_test", "10"},
+                                              {"data.d_out", "5"},
+                                              {"model.hidden", "50"},
+                                              {"model.activation", "tanh"}});
   const auto& s0 = task->model().parameters[0].value;
   const auto& s1 = task->model().parameters[1].value;
   EXPECT_NEAR(s0.square().mean().item<double>() * 2 * 400 * 50, 1, .05);

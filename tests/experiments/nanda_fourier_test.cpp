@@ -37,7 +37,8 @@ TEST(FrequencyNorms, FindAWaveWhateverItsPhase) {
   for (const double phase : {0.0, 0.7, 2.0}) {
     const auto norms = frequency_norms((3 * wave(p, 14, phase) + 5).unsqueeze(0));
     ASSERT_EQ(norms.numel(), 56);
-    EXPECT_NEAR(norms[13].item<double>(), 3 * std::sqrt(p / 2.0), 1e-11);  // cos has norm sqrt(p/2); the constant is no frequency
+    EXPECT_NEAR(norms[13].item<double>(), 3 * std::sqrt(p / 2.0),
+                1e-11);  // cos has norm sqrt(p/2); the constant is no frequency
     EXPECT_NEAR(norms.sum().item<double>(), norms[13].item<double>(), 1e-9);
   }
 }
@@ -51,10 +52,15 @@ TEST(Gini, OfEqualValuesIsZeroAndOfOneSpikeNearOne) {
   EXPECT_TRUE(std::isnan(gini(at::zeros({4}, at::kDouble))));
 }
 
-TEST(KeyFrequencies, AreLargeInBothTables) {
-  const auto a = at::tensor({4.0, 1.0, 1.1, 3.0, 0.0}, at::kDouble);
-  const auto b = at::tensor({9.0, 9.0, 8.0, 2.0, 9.0}, at::kDouble);
-  EXPECT_EQ(key_frequencies(a, b), (std::vector<std::int64_t>{1, 3}));  // 2 has just a quarter, 4 too little in b
+TEST(KeyFrequencies, StandOutInBothTables) {
+  const auto a = at::tensor({9.0, 1.0, 1.0, 1.0, 4.0, 1.0, 8.0}, at::kDouble);
+  const auto b = at::tensor({1.0, 1.0, 1.0, 1.0, 9.0, 6.0, 8.0}, at::kDouble);
+  EXPECT_EQ(key_frequencies(a, b), (std::vector<std::int64_t>{5, 7}));
+  const auto clean = at::tensor({8.0, 0.0, 0.0, 1.9, 2.1, 0.0, 0.0}, at::kDouble);  // a quarter is 2
+  EXPECT_EQ(key_frequencies(clean, clean), (std::vector<std::int64_t>{1, 5}));
+  const auto flat = at::full({7}, 3.0, at::kDouble);
+  EXPECT_TRUE(key_frequencies(flat, clean).empty());
+  EXPECT_TRUE(key_frequencies(clean, flat).empty());
 }
 
 History curves(const std::vector<double>& test, const std::vector<double>& excluded) {

@@ -1,5 +1,5 @@
-// Restricted and excluded loss of logits that are known in closed form, and of random ones against the projections written
-// out over all p^2 pairs as the paper's code has them.
+// Restricted and excluded loss of logits that are known in closed form, and of random ones against the
+// projections written out over all p^2 pairs as the paper's code has them.
 #include "experiments/03_nanda_progress/progress.hpp"
 
 #include <gtest/gtest.h>
@@ -40,7 +40,8 @@ class ProgressTest : public testing::Test {
 at::Tensor circuit(double alpha, double k, double sign) {
   const auto x = modular_table(kP, "add").inputs.to(at::kDouble);
   const auto total = x.select(1, 0) + sign * x.select(1, 1);
-  const auto angle = 2 * std::numbers::pi * k / kP * (total.unsqueeze(1) - at::arange(kP, at::kDouble).unsqueeze(0));
+  const auto angle =
+      2 * std::numbers::pi * k / kP * (total.unsqueeze(1) - at::arange(kP, at::kDouble).unsqueeze(0));
   return alpha * at::cos(angle);
 }
 
@@ -71,7 +72,8 @@ TEST_F(ProgressTest, OfACircuitOfDifferencesIsNothing) {
   EXPECT_NEAR(found.key_share, 0, 1e-12);
   const auto all = whole(logits);
   const auto rows = all.is_train.nonzero().squeeze(1);
-  EXPECT_NEAR(found.excluded_loss, cross_entropy_of(logits.index_select(0, rows), all.sums.index_select(0, rows)), 1e-12);
+  EXPECT_NEAR(found.excluded_loss,
+              cross_entropy_of(logits.index_select(0, rows), all.sums.index_select(0, rows)), 1e-12);
 }
 
 TEST_F(ProgressTest, MeanLogitsAreKeptWhereRestrictedAndAnythingButAWaveIsNoCosine) {
@@ -94,7 +96,8 @@ TEST_F(ProgressTest, EqualsTheProjectionsWrittenOut) {
   double power = 0;
   for (const auto k : kKeys) {
     const auto c = 2 * k - 1, s = 2 * k;
-    for (const auto& d : {(outer(c, c) - outer(s, s)) / std::sqrt(2.0), (outer(s, c) + outer(c, s)) / std::sqrt(2.0)}) {
+    for (const auto& d :
+         {(outer(c, c) - outer(s, s)) / std::sqrt(2.0), (outer(s, c) + outer(c, s)) / std::sqrt(2.0)}) {
       const auto along = at::mm(d.t(), logits);
       kept = kept + at::mm(d, along);
       power += along.square().sum().item<double>();
@@ -112,13 +115,17 @@ TEST_F(ProgressTest, EqualsTheProjectionsWrittenOut) {
 TEST_F(ProgressTest, WithoutKeysOnlyTheMeanIsLeft) {
   const auto logits = normal_init({kP * kP, kP}, 2, 5, "logits");
   const auto found = measure(logits, {});
-  EXPECT_NEAR(found.restricted_loss, cross_entropy_of(logits.mean(0).expand({kP * kP, kP}), whole(logits).sums), 1e-12);
+  EXPECT_NEAR(found.restricted_loss,
+              cross_entropy_of(logits.mean(0).expand({kP * kP, kP}), whole(logits).sums), 1e-12);
   EXPECT_EQ(found.key_share, 0);
 }
 
 TEST_F(ProgressTest, TheTaskMeasuresItsOwnTableAndSplit) {
-  const auto task = task_with(nanda_progress(), {{"data.p", "11"}, {"data.train_fraction", "0.4"}, {"model.d_model", "8"},
-                                                 {"model.heads", "2"}, {"model.d_mlp", "12"}});
+  const auto task = task_with(nanda_progress(), {{"data.p", "11"},
+                                                 {"data.train_fraction", "0.4"},
+                                                 {"model.d_model", "8"},
+                                                 {"model.heads", "2"},
+                                                 {"model.d_mlp", "12"}});
   Record record;
   task->observe({}, Spread(comm), record);
   const auto table = modular_table(kP, "add");

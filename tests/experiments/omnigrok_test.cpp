@@ -1,5 +1,5 @@
-// The teacher-student variant of paper 05: the teacher's answers recomputed layer by layer, and its independence of the
-// student; and the numbers that a point of the L and U curves is made of.
+// The teacher-student variant of paper 05: the teacher's answers recomputed layer by layer, and its
+// independence of the student; and the numbers that a point of the L and U curves is made of.
 #include "experiments/05_liu_omnigrok/experiment.hpp"
 
 #include <gtest/gtest.h>
@@ -11,14 +11,18 @@
 namespace grokscope {
 namespace {
 
-const std::map<std::string, std::string> kStudent{{"data.source", "teacher_student"}, {"data.n_train", "40"},
-                                                  {"data.n_test", "30"}, {"model.activation", "tanh"},
+const std::map<std::string, std::string> kStudent{{"data.source", "teacher_student"},
+                                                  {"data.n_train", "40"},
+                                                  {"data.n_test", "30"},
+                                                  {"model.activation", "tanh"},
                                                   {"model.init_scale", "2"}};
 
 TEST(TeacherStudent, TargetsAreTheTeachersAnswers) {
   const auto task = task_with(liu_omnigrok(), kStudent);
   const auto teacher = task->extra_data();
-  const auto part = [&](const std::string& name) { return to_tensor(find_array(teacher, "teacher/" + name)); };
+  const auto part = [&](const std::string& name) {
+    return to_tensor(find_array(teacher, "teacher/" + name));
+  };
   for (const auto& split : {task->data().train, task->data().test}) {
     auto x = split.inputs;
     for (const std::string layer : {"layers.0", "layers.1", "layers.2"}) {
@@ -30,7 +34,8 @@ TEST(TeacherStudent, TargetsAreTheTeachersAnswers) {
   }
   EXPECT_EQ(task->data().train.size(), 40);
   EXPECT_EQ(task->data().test.ids[0].item<std::int64_t>(), 40);
-  EXPECT_GT((task->data().train.inputs.slice(0, 0, 30) - task->data().test.inputs).abs().min().item<double>(), 0);
+  EXPECT_GT((task->data().train.inputs.slice(0, 0, 30) - task->data().test.inputs).abs().min().item<double>(),
+            0);
 }
 
 TEST(TeacherStudent, TheStudentIsNotTheTeacherAndTwiceAsLarge) {

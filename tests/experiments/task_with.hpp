@@ -16,12 +16,14 @@ inline Node yaml_value(const std::string& text) {
   if (!text.starts_with('[')) return Node::plain(text);
   auto list = Node::list();
   std::istringstream items(text.substr(1, text.size() - 2));
-  for (std::string item; std::getline(items, item, ',');) list.items.push_back(Node::plain(item.substr(item.find_first_not_of(' '))));
+  for (std::string item; std::getline(items, item, ',');)
+    list.items.push_back(Node::plain(item.substr(item.find_first_not_of(' '))));
   return list;
 }
 
 /// `keys`: section and key, and the value, a scalar or a list of numbers, as YAML has it: {"data.p", "11"}.
-inline std::unique_ptr<Task> task_with(const Experiment& experiment, const std::map<std::string, std::string>& keys,
+inline std::unique_ptr<Task> task_with(const Experiment& experiment,
+                                       const std::map<std::string, std::string>& keys,
                                        const TrainingOptions& training = {}) {
   auto task = experiment.make();
   Schemas schemas;
