@@ -364,8 +364,9 @@ void Session::commit(const Moment& now, Seen seen) {
                                   .described({"evaluations so far", "1",
                                               "epoch, step, train_loss, test_loss, train_acc, test_acc"}));
   for (const auto& [name, series] : history_.observables) {
-    checkpoint.arrays.push_back(NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
-                                    .described({name + " so far", "1", "one value for each evaluation at which it was observed"}));
+    checkpoint.arrays.push_back(
+        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
+            .described({"observations of " + name + " so far", "1", "one a row of probes/session/history, NaN: none"}));
   }
   auto facts = provenance_;
   facts.emplace_back("walltime_s", watch_.seconds());

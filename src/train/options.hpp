@@ -53,6 +53,7 @@ struct TrainingOptions {
   double momentum = 0;
   std::int64_t warmup_steps = 0;
   std::optional<double> clip_norm;
+  std::string constrain_norm = "none";
   std::vector<ParameterGroup> parameter_groups;
   std::optional<StartOptions> init_from;
   std::int64_t seed = 0;

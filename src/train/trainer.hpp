@@ -58,6 +58,7 @@ class Trainer {
   Dataset present_batch() const;
   std::pair<double, double> score(const Dataset& split) const;
   void reduce_gradients(Pass& pass);
+  void constrain_norm();
 
   const Communicator& comm_;
   Task& task_;
@@ -73,6 +74,7 @@ class Trainer {
   mutable at::Tensor order_;  ///< of the present epoch's examples, for minibatches
   std::vector<at::Tensor> gradients_;
   std::vector<at::Tensor> mask_;  ///< empty: every entry learns
+  double initial_norm_;  ///< of all parameters; constrain_norm keeps it
 };
 
 }  // namespace grokscope
