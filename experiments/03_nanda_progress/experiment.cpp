@@ -84,7 +84,7 @@ class NandaProgress : public Task {
               "norms above max/4 and twice the median in W_E and in W_L, or those of the configuration"}},
             {"key_frequency_count",
              {static_cast<double>(keys.size())},
-             {"number of key frequencies at the end", "1", ""}},
+             {"number of key frequencies at the end", "1", "how many key_frequencies there are"}},
             {"phase_memorisation_end",
              {phases.memorisation},
              {"end of memorisation", "step", "observation with the lowest excluded loss"}},
