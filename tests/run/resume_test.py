@@ -214,12 +214,13 @@ class ObservedTest(StoppedRun):
         self.assertEqual([i for i, c in enumerate(curvature) if not np.isnan(c)], list(range(3, 601, 3)))
 
     def test_embeddings(self):
-        longer = variant(tiny_run.EMBEDDINGS, training={"epochs": 600},
+        longer = variant(tiny_run.EMBEDDINGS, training={"epochs": 600, "lr": 0.03, "weight_decay": 0},
                          computational_limits={"checkpoint_frequency": 50})
         run = self.check("embeddings", longer, 1)
         quality, accuracy = read_series(run, "observables/rqi", "training/train_acc")
         final, reached = read_series(run, "results/rqi_final", "results/train_90_step")
         self.assertEqual(final, quality[-1])
+        self.assertTrue(accuracy.max() >= 0.9, "nothing to find")
         self.assertEqual(reached, np.argmax(accuracy >= 0.9))
 
 
