@@ -281,9 +281,9 @@ class LauncherTest(Refusal):
     def test_a_rank_that_sees_only_itself(self):
         config = self.write_config("alone", LINEAR)
         for variables in ({"OMPI_COMM_WORLD_SIZE": "4"}, {"PMI_SIZE": "4"},
-                          {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1"}):
+                          {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}):
             with self.subTest(variables):
-                self.assert_refused(["run", config], ENVIRONMENT, "4 tasks", ranks=(1,), extra_environment=variables)
+                self.assert_refused(["run", config], ENVIRONMENT, "4 task", ranks=(1,), extra_environment=variables)
                 self.assertFalse((self.folder / "alone").exists(), "it has begun to write")
 
     def test_usage(self):
