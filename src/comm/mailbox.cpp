@@ -8,8 +8,9 @@ void Mailbox::send(int rank, std::string text) {
   forget_sent();
   auto& sending = sending_.emplace_back();
   sending.text = std::move(text);
-  check_mpi(MPI_Isend(sending.text.data(), mpi_count(static_cast<std::int64_t>(sending.text.size())), MPI_BYTE, rank, 0,
-                      comm_.get(), &sending.request), "MPI_Isend");
+  check_mpi(MPI_Isend(sending.text.data(), mpi_count(static_cast<std::int64_t>(sending.text.size())),
+                      MPI_BYTE, rank, 0, comm_.get(), &sending.request),
+            "MPI_Isend");
 }
 
 std::optional<Letter> Mailbox::receive() {

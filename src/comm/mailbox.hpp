@@ -1,6 +1,6 @@
 // How do ranks that are busy with different things tell each other something?
-// Short texts, sent and picked up without waiting: groups that train different members of a study never meet in a
-// collective. Nothing arrives unless the receiver looks.
+// Short texts, sent and picked up without waiting: groups that train different members of a study never meet
+// in a collective. Nothing arrives unless the receiver looks.
 #pragma once
 
 #include <list>
@@ -29,7 +29,8 @@ class Mailbox {
   /// Returns the next letter that has arrived, or nothing. Local.
   std::optional<Letter> receive();
 
-  /// Waits until everything sent here has been taken. All letters must be received before. Collective over comm.
+  /// Waits until everything sent here has been taken. All letters must be received before. Collective over
+  /// comm.
   void close();
 
  private:

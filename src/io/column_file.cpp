@@ -11,13 +11,15 @@ void write_values(const hdf5::Handle& file, const std::string& path, const std::
   if constexpr (std::is_same_v<T, std::string>) {
     hdf5::write_texts(file, path, values);
   } else {
-    hdf5::write_array(file, path, NamedArray::from<T>("", {static_cast<std::int64_t>(values.size())}, values));
+    hdf5::write_array(file, path,
+                      NamedArray::from<T>("", {static_cast<std::int64_t>(values.size())}, values));
   }
 }
 
 }  // namespace
 
-void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns, const Attributes& root) {
+void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns,
+                     const Attributes& root) {
   const auto temporary = temporary_of(path);
   auto file = hdf5::create_file(temporary);
   hdf5::write_attributes(file, root);

@@ -1,6 +1,6 @@
 // How does a table that is no series over training reach the disk?
-// study.h5 and reproduce.h5: named columns of numbers or texts that say what they are. Derived like metrics.h5: written
-// anew beside the old file and renamed. Local; called by the root.
+// study.h5 and reproduce.h5: named columns of numbers or texts that say what they are. Derived like
+// metrics.h5: written anew beside the old file and renamed. Local; called by the root.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ struct FileColumn {
 };
 
 /// Writes every column under its path, with long_name, units and definition. Throws EnvironmentError. Local.
-void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns, const Attributes& root);
+void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns,
+                     const Attributes& root);
 
 /// Reads the numbers of a scalar or column; throws EnvironmentError. Local.
 std::vector<double> read_numbers(const std::filesystem::path& path, const std::string& dataset);

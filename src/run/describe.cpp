@@ -24,7 +24,8 @@ std::string key_tables(const Schemas& schemas) {
 std::string list_text(Experiments experiments) {
   std::string text;
   for (const auto& e : experiments) text += fmt::format("{:<22} {}\n", e.info.name, e.info.title);
-  return text + fmt::format("{:<22} {}\n", "study", "Several of these runs as one: members, grid, seeds ('grokscope describe study')");
+  return text + fmt::format("{:<22} {}\n", "study",
+                            "Several of these runs as one: members, grid, seeds ('grokscope describe study')");
 }
 
 std::string describe_text(const Experiment& experiment) {

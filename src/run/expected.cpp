@@ -37,7 +37,9 @@ std::optional<Column> read_column(const hdf5::Handle& file, const std::string& p
   while (!group.empty()) {
     const auto slash = group.rfind('/');
     group = slash == std::string::npos ? "" : group.substr(0, slash);
-    const auto axis = [&](const char* name) { return group.empty() ? std::string(name) : group + "/" + name; };
+    const auto axis = [&](const char* name) {
+      return group.empty() ? std::string(name) : group + "/" + name;
+    };
     if (!hdf5::exists(file, axis("epoch"))) continue;
     column.epoch = numbers(hdf5::read_array(file, axis("epoch")));
     column.step = numbers(hdf5::read_array(file, axis("step")));
@@ -48,7 +50,8 @@ std::optional<Column> read_column(const hdf5::Handle& file, const std::string& p
 }
 
 std::size_t row_at_step(const Column& column, double step) {
-  const auto found = std::find_if(column.step.begin(), column.step.end(), [&](double s) { return s >= step; });
+  const auto found =
+      std::find_if(column.step.begin(), column.step.end(), [&](double s) { return s >= step; });
   return static_cast<std::size_t>(found - column.step.begin());
 }
 
@@ -57,7 +60,8 @@ double number_in(const Expectation& e, const Column& c, const hdf5::Handle& file
   const auto at_row = [&](std::size_t row) { return row < c.values.size() ? c.values[row] : kMissing; };
   if (e.first) {
     for (std::size_t i = 0; i < c.values.size() && !c.step.empty(); ++i) {
-      const bool met = (e.first->above && c.values[i] >= *e.first->above) || (e.first->below && c.values[i] <= *e.first->below);
+      const bool met = (e.first->above && c.values[i] >= *e.first->above) ||
+                       (e.first->below && c.values[i] <= *e.first->below);
       if (met) return e.first->unit == "epoch" ? c.epoch[i] : c.step[i];
     }
     return kMissing;
@@ -65,10 +69,12 @@ double number_in(const Expectation& e, const Column& c, const hdf5::Handle& file
   if (e.at_step) return at_row(row_at_step(c, static_cast<double>(*e.at_step)));
   if (e.at_first_of) {
     const auto event = read_column(file, "events/" + *e.at_first_of + "_step");
-    return event && std::isfinite(event->values.front()) ? at_row(row_at_step(c, event->values.front())) : kMissing;
+    return event && std::isfinite(event->values.front()) ? at_row(row_at_step(c, event->values.front()))
+                                                         : kMissing;
   }
   std::vector<double> finite;
-  std::copy_if(c.values.begin(), c.values.end(), std::back_inserter(finite), [](double v) { return !std::isnan(v); });
+  std::copy_if(c.values.begin(), c.values.end(), std::back_inserter(finite),
+               [](double v) { return !std::isnan(v); });
   if (finite.empty()) return kMissing;
   const auto take = e.over ? "last" : e.take.value_or("last");
   if (take == "max") return *std::max_element(finite.begin(), finite.end());
@@ -88,8 +94,9 @@ bool holds(const Expectation& e, double number) {
 std::string what_text(const Expectation& e) {
   std::string what = e.divided_by ? fmt::format("{} / {}", e.quantity, *e.divided_by) : e.quantity;
   if (e.first) {
-    what = fmt::format("first {} with {} {} {:g}", e.first->unit, what, e.first->above ? ">=" : "<=",
-                       e.first->above.value_or(e.first->below.value_or(kMissing)));
+    what =
+        fmt::format("first {} with {} {} {:g}", e.first->unit, what,
+                    e.first->above ? ">=" : "<=", e.first->above.value_or(e.first->below.value_or(kMissing)));
   } else if (e.at_step) {
     what += fmt::format(" at step {}", *e.at_step);
   } else if (e.at_first_of) {
@@ -192,7 +199,7 @@ void check_quantity(const Expectation& e, const std::string& key, const std::str
   const auto places = find_places(quantity);
   if (places.empty()) {
     problems.add(key, fmt::format("'{}' is not members/NAME/DATASET of a member of this study", quantity), "",
-                 "'grokscope check' lists the members");
+                 "NAME is a member's, with or without its seed");
   } else if (places.size() > 1 && !e.over) {
     problems.add(key, fmt::format("'{}' is there once for each of {} seeds", quantity, places.size()), "",
                  "add over: seeds, or name one of them as " + places.front().member);
@@ -212,26 +219,32 @@ std::vector<Verdict> compare(const std::vector<Expectation>& expected, const Fin
   return verdicts;
 }
 
-std::vector<Verdict> compare(const std::vector<Expectation>& expected, const std::filesystem::path& metrics_file) {
-  return compare(expected, [&](const std::string& quantity) { return std::vector<Place>{{metrics_file, quantity, "", 0}}; });
+std::vector<Verdict> compare(const std::vector<Expectation>& expected,
+                             const std::filesystem::path& metrics_file) {
+  return compare(expected, [&](const std::string& quantity) {
+    return std::vector<Place>{{metrics_file, quantity, "", 0}};
+  });
 }
 
-void check_expectations(const std::vector<Expectation>& expected, const FindPlaces& find_places, Problems& problems) {
+void check_expectations(const std::vector<Expectation>& expected, const FindPlaces& find_places,
+                        Problems& problems) {
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& e = expected[i];
     const auto key = fmt::format("expected[{}]", i);
     const std::size_t wanted = e.is == "never" ? 0 : e.is == "within" && e.rel_tol == 0 ? 2 : 1;
     if (e.value.values.size() != wanted) {
-      problems.add(key, fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.values.size()), "",
-                   "write value: [low, high] for within, one number with rel_tol, below or above, none for never");
+      problems.add(
+          key, fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.values.size()), "",
+          "write value: [low, high] for within, one number with rel_tol, below or above, none for never");
     }
     if (e.is == "never" && e.divided_by) {
-      problems.add(key, "a ratio never happens where either quantity is missing", "so that nothing would be claimed",
-                   "remove divided_by");
+      problems.add(key, "a ratio never happens where either quantity is missing",
+                   "so that nothing would be claimed", "remove divided_by");
     }
     const auto take = e.take.value_or("");
     if (!e.over && (take == "median" || take == "mean" || take == "count")) {
-      problems.add(key + ".take", take + " is taken over seeds", "a series has last, max and min", "add over: seeds");
+      problems.add(key + ".take", take + " is taken over seeds", "a series has last, max and min",
+                   "add over: seeds");
     }
     if (e.over && take == "last") problems.add(key + ".take", "seeds have no last one", "", "use median");
     if (find_places) {

@@ -24,7 +24,8 @@ void check_source(const std::filesystem::path& run) {
            "give the path of a run directory, or run the study");
   }
   if (!std::filesystem::exists(run / "config.yaml")) {
-    refuse(run.string() + " is not a run directory", "it has no config.yaml", "name one that 'grokscope run' wrote");
+    refuse(run.string() + " is not a run directory", "it has no config.yaml",
+           "name one that 'grokscope run' wrote");
   }
 }
 
@@ -40,49 +41,80 @@ std::vector<NamedArray> initial_parameters(const std::filesystem::path& run, Exp
   return arrays;
 }
 
-double generalisation_epoch(const std::filesystem::path& run) {
-  const double epoch = read_numbers(run / "metrics.h5", "events/t_gen_epoch").front();
-  if (std::isnan(epoch)) {
-    refuse(run.string() + " has not generalised", "epoch: t_gen needs the event", "name another epoch or train longer");
+/// When the run generalised.
+Moment generalisation(const std::filesystem::path& run) {
+  const auto metrics = run / "metrics.h5";
+  const auto event = [&](const std::string& name) {
+    return std::filesystem::exists(metrics) ? read_numbers(metrics, name).front() : kMissing;
+  };
+  const double step = event("events/t_gen_step");
+  if (std::isnan(step)) {
+    refuse(run.string() + " has not generalised", "epoch: t_gen needs the event",
+           "name another epoch or train longer");
   }
-  return epoch;
+  return {static_cast<std::int64_t>(event("events/t_gen_epoch")), static_cast<std::int64_t>(step), 0, false};
 }
 
-std::filesystem::path checkpoint_file(const std::filesystem::path& run, const CheckpointChoice& choice,
-                                      const std::vector<CheckpointEntry>& entries) {
-  if (choice.kind == CheckpointChoice::Kind::last) {
-    const auto status = read_status(run);
-    if (!status || status->state != RunState::done) {
-      refuse(run.string() + " has not ended", "its last checkpoint is not known yet", "finish it first or name an epoch");
-    }
-    if (!entries.empty()) return entries.back().path;
+/// Checkpoints between two steps of an epoch are left out: only a stop makes them.
+std::vector<CheckpointEntry> usable_checkpoints(const std::filesystem::path& run) {
+  auto entries = list_checkpoints(run);
+  std::erase_if(entries, [](const CheckpointEntry& entry) {
+    return !entry.problem.empty() || entry.path.filename() != fmt::format("epoch_{}.h5", entry.epoch);
+  });
+  return entries;
+}
+
+std::filesystem::path last_checkpoint(const std::filesystem::path& run) {
+  const auto status = read_status(run);
+  if (!status || status->state != RunState::done) {
+    refuse(run.string() + " has not ended", "its last checkpoint is not known yet",
+           "finish it first or name an epoch");
   }
-  const bool at_event = choice.kind == CheckpointChoice::Kind::t_gen;
-  const double from = at_event ? generalisation_epoch(run) : static_cast<double>(choice.epoch);
+  auto entries = list_checkpoints(run);
+  std::erase_if(entries, [](const CheckpointEntry& entry) { return !entry.problem.empty(); });
+  if (entries.empty())
+    refuse(run.string() + " has no checkpoint", "they were deleted", "train it again with --fresh");
+  return entries.back().path;
+}
+
+[[noreturn]] void refuse_epoch(const std::filesystem::path& run, const std::string& what,
+                               const std::vector<CheckpointEntry>& entries) {
   std::vector<std::string> epochs;
-  for (const auto& entry : entries) {
-    const bool at_start = entry.path.filename() == fmt::format("epoch_{}.h5", entry.epoch);
-    if (at_start && (at_event ? static_cast<double>(entry.epoch) >= from : entry.epoch == choice.epoch)) return entry.path;
-    if (at_start) epochs.push_back(std::to_string(entry.epoch));
-  }
-  refuse(fmt::format("{} has no checkpoint {} epoch {:g}", run.string(), at_event ? "at or after" : "of", from),
+  for (const auto& entry : entries) epochs.push_back(std::to_string(entry.epoch));
+  refuse(fmt::format("{} has no checkpoint {}", run.string(), what),
          epochs.empty() ? "it has none" : "it has those of epochs " + join(epochs, ", "),
-         "name one of these, or train it with another computational_limits.checkpoint_frequency");
+         "name one of these, or train it again with that epoch in computational_limits.checkpoint_epochs");
 }
 
 /// The arrays parameters/<name> of a checkpoint.
 std::vector<NamedArray> parameters_at(const RunConfiguration& c, const CheckpointChoice& choice) {
-  auto entries = list_checkpoints(c.init_run);
-  std::erase_if(entries, [](const CheckpointEntry& entry) { return !entry.problem.empty(); });
-  const bool initial = choice.kind == CheckpointChoice::Kind::epoch && choice.epoch == 0;
-  const bool stored = std::any_of(entries.begin(), entries.end(), [](const auto& e) { return e.step == 0; });
-  if (initial && !stored) return initial_parameters(c.init_run, c.experiments);
-  auto arrays = read_checkpoint(checkpoint_file(c.init_run, choice, entries)).arrays;
+  const auto& run = c.init_run;
+  const auto entries = usable_checkpoints(run);
+  const bool at_event = choice.kind == CheckpointChoice::Kind::t_gen;
+  const auto event = at_event ? generalisation(run) : Moment{};
+  // A run commits the first epoch at or after the event, unless storage.keep_checkpoints has removed it since.
+  const auto fits = [&](const CheckpointEntry& e) {
+    return at_event ? e.step >= event.step && e.epoch <= event.epoch + 1 : e.epoch == choice.epoch;
+  };
+  std::filesystem::path path;
+  if (choice.kind == CheckpointChoice::Kind::last) {
+    path = last_checkpoint(run);
+  } else if (const auto found = std::find_if(entries.begin(), entries.end(), fits);
+             at_event ? event.step == 0 : choice.epoch == 0 && found == entries.end()) {
+    return initial_parameters(run, c.experiments);
+  } else if (found == entries.end()) {
+    refuse_epoch(run, at_event ? "where it generalised" : fmt::format("of epoch {}", choice.epoch), entries);
+  } else {
+    path = found->path;
+  }
+  auto arrays = read_checkpoint(path).arrays;
   std::erase_if(arrays, [](const NamedArray& array) { return !array.name.starts_with("parameters/"); });
   return arrays;
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("{}", fmt::join(shape, " x ")); }
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("{}", fmt::join(shape, " x "));
+}
 
 /// Names every parameter in which two models differ.
 void check_same_model(std::span<const NamedArray> arrays, const ParameterSet& parameters,
@@ -131,10 +163,12 @@ std::vector<NamedArray> read_start(const RunConfiguration& c) {
     const bool matches = mask_options->match_norm != "none";
     matches ? match_norm(*mask_options, mask, parameters) : apply_mask(mask, parameters);
     for (std::size_t k = 0; k < mask.size(); ++k) {
-      start.push_back(to_named_array((matches ? "start/matched_mask/" : "start/mask/") + parameters[k].name, mask[k]));
+      start.push_back(
+          to_named_array((matches ? "start/matched_mask/" : "start/mask/") + parameters[k].name, mask[k]));
     }
   }
-  for (const auto& p : parameters.all()) start.push_back(to_named_array("start/parameters/" + p.name, p.value));
+  for (const auto& p : parameters.all())
+    start.push_back(to_named_array("start/parameters/" + p.name, p.value));
   return start;
 }
 

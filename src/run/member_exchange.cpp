@@ -13,12 +13,17 @@ namespace {
 
 constexpr const char* kAsk = "ask";
 constexpr const char* kHome = "home";
-constexpr const char* kBye = "bye";  // a leader's last letter: none of its earlier ones is on the way any more
+constexpr const char* kBye =
+    "bye";  // a leader's last letter: none of its earlier ones is on the way any more
 
 /// Waiting leaders leave the processor to those that work.
-void rest() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+void rest() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
 
-std::string word(const std::string& text, std::size_t index) { return split(text, ' ').at(index); }
+std::string word(const std::string& text, std::size_t index) {
+  return split(text, ' ').at(index);
+}
 
 /// What comes after the first `count` words.
 std::string after_words(const std::string& text, int count) {
@@ -31,7 +36,11 @@ std::string after_words(const std::string& text, int count) {
 
 MemberExchange::MemberExchange(const Communicator& world, std::vector<int> leaders, MemberQueue& queue,
                                Observers observers, std::optional<double> max_time_s)
-    : world_(world), leaders_(std::move(leaders)), queue_(queue), observers_(std::move(observers)), mailbox_(world),
+    : world_(world),
+      leaders_(std::move(leaders)),
+      queue_(queue),
+      observers_(std::move(observers)),
+      mailbox_(world),
       stop_(max_time_s) {
   if (is_root()) away_.insert(leaders_.begin() + 1, leaders_.end());
 }

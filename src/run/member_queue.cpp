@@ -10,17 +10,24 @@ namespace grokscope {
 
 std::string name_of(MemberState state) {
   switch (state) {
-    case MemberState::pending: return "pending";
-    case MemberState::running: return "running";
-    case MemberState::checkpointed: return "checkpointed";
-    case MemberState::done: return "done";
-    case MemberState::failed: return "failed";
-    case MemberState::skipped: return "skipped";
+    case MemberState::pending:
+      return "pending";
+    case MemberState::running:
+      return "running";
+    case MemberState::checkpointed:
+      return "checkpointed";
+    case MemberState::done:
+      return "done";
+    case MemberState::failed:
+      return "failed";
+    case MemberState::skipped:
+      return "skipped";
   }
   throw InternalError("unknown member state");
 }
 
-MemberQueue::MemberQueue(std::vector<Entry> entries) : entries_(std::move(entries)), places_(entries_.size()) {}
+MemberQueue::MemberQueue(std::vector<Entry> entries)
+    : entries_(std::move(entries)), places_(entries_.size()) {}
 
 std::optional<std::size_t> MemberQueue::take() {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -39,13 +46,18 @@ void MemberQueue::end(std::size_t member, MemberState state, const std::string& 
   if (state != MemberState::failed && state != MemberState::skipped) return;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto& after = entries_[i].after;
-    const bool waits = places_[i].state == MemberState::pending && std::find(after.begin(), after.end(), member) != after.end();
-    if (waits) end(i, MemberState::skipped, fmt::format("it comes after {}, which {}", entries_[member].name,
-                                                        state == MemberState::failed ? "failed" : "was skipped"));
+    const bool waits = places_[i].state == MemberState::pending &&
+                       std::find(after.begin(), after.end(), member) != after.end();
+    if (waits)
+      end(i, MemberState::skipped,
+          fmt::format("it comes after {}, which {}", entries_[member].name,
+                      state == MemberState::failed ? "failed" : "was skipped"));
   }
 }
 
-bool MemberQueue::nothing_waits() const { return count(MemberState::pending) == 0; }
+bool MemberQueue::nothing_waits() const {
+  return count(MemberState::pending) == 0;
+}
 
 std::size_t MemberQueue::count(MemberState state) const {
   return static_cast<std::size_t>(std::count_if(places_.begin(), places_.end(),

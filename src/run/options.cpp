@@ -28,6 +28,8 @@ void LimitOptions::declare(Schema& s) {
   s.add("memory_per_rank_gb", memory_per_rank_gb, "what a distributed P x P matrix may take of a rank's memory; decides the side")
       .unit("GB").above(0);
   s.add("checkpoint_frequency", checkpoint_frequency, "epochs between commits").unit("epoch").at_least(1).not_scientific();
+  s.add("checkpoint_epochs", checkpoint_epochs, "epochs that are committed whatever commits cost, as is the one where t_gen "
+                                                "falls: what other runs start from").unit("epoch").at_least(1).not_scientific();
   s.add("threads_per_rank", threads_per_rank, "threads of LibTorch and BLAS in each rank").at_least(1).not_scientific();
 }
 

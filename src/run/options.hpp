@@ -21,6 +21,7 @@ struct LimitOptions {
   double warn_if_exceeds_gb = 10;
   double memory_per_rank_gb = 8;
   std::int64_t checkpoint_frequency = 1000;
+  std::vector<std::int64_t> checkpoint_epochs;
   std::int64_t threads_per_rank = 1;
   void declare(Schema& s);
 };

@@ -131,14 +131,14 @@ std::string plan_text(StudyConfiguration& study, int ranks) {
     const auto seeds = std::count_if(study.members.begin(), study.members.end(), same_group);
     const auto configuration = std::move(study.members[i].configuration);  // its data goes with it
     const auto plan = make_plan(*configuration, size);
-    text += fmt::format("\n== {}{}\n\n{}", study.members[i].name, seeds > 1 ? fmt::format(" and {} other seed(s)", seeds - 1) : "",
-                        plan.text);
+    const auto others = seeds > 1 ? fmt::format(" and {} other seed(s)", seeds - 1) : "";
+    text += fmt::format("\n== {}{}\n\n{}", study.members[i].name, others, plan.text);
     sum.steps += seeds * plan.steps;
     sum.moments += seeds * plan.moments;
     sum.disk_bytes += static_cast<double>(seeds) * plan.disk_bytes;
   }
-  return text + fmt::format("\n== sum of {} members: {} steps, {} tracked moments, {} on disk\n", study.members.size(), sum.steps,
-                            sum.moments, format_bytes(sum.disk_bytes));
+  return text + fmt::format("\n== sum of {} members: {} steps, {} tracked moments, {} on disk\n",
+                            study.members.size(), sum.steps, sum.moments, format_bytes(sum.disk_bytes));
 }
 
 }  // namespace grokscope

@@ -23,7 +23,7 @@ struct Row {
   std::string configuration;  ///< "configs/quick/08_doshi_polynomials.yaml"
   std::string claim;          ///< the experiment's, in words
   Verdict verdict;
-  std::string judgement;      ///< holds, missed, failed, no claim
+  std::string judgement;  ///< holds, missed, failed, no claim
   double walltime_s = kMissing;
   std::string commit;
 };
@@ -115,28 +115,37 @@ std::vector<Row> rows_of(const Reproduction& r, const fs::path& file) {
 /// A bar or a line break would end a Markdown cell.
 std::string cell(const std::string& text) {
   std::string out;
-  for (const char c : text) out += c == '|' ? std::string("\\|") : c == '\n' ? std::string("; ") : std::string(1, c);
+  for (const char c : text)
+    out += c == '|' ? std::string("\\|") : c == '\n' ? std::string("; ") : std::string(1, c);
   return out;
 }
 
 std::string markdown(const std::vector<Row>& rows) {
   std::string text =
-      "# Claims against results\n\n| paper | claim | quantity | expected | source | ours | verdict | wall time | commit |\n"
+      "# Claims against results\n\n| paper | claim | quantity | expected | source | ours | verdict | wall "
+      "time | commit |\n"
       "|---|---|---|---|---|---|---|---|---|\n";
   std::string before;
   for (const auto& row : rows) {
     const bool is_first = row.configuration != before;  // a run is told once
     before = row.configuration;
-    text += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
-                        is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.wanted),
-                        cell(row.verdict.source), cell(row.verdict.found), row.judgement,
-                        is_first ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
+        is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.wanted),
+        cell(row.verdict.source), cell(row.verdict.found), row.judgement,
+        is_first ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
   }
-  const auto missed = std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
-  const auto failed = std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "failed"; });
-  const auto held = std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "holds"; });
-  return text + fmt::format("\n{} claims hold, {} are missed, {} runs failed. Wall times are those of all launches of a run "
-                            "together.\n", held, missed, failed);
+  const auto missed =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
+  const auto failed =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "failed"; });
+  const auto held =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "holds"; });
+  return text +
+         fmt::format(
+             "\n{} claims hold, {} are missed, {} runs failed. Wall times are those of all launches of a run "
+             "together.\n",
+             held, missed, failed);
 }
 
 std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
@@ -150,23 +159,32 @@ std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
     numbers.push_back(row.verdict.number);
     times.push_back(row.walltime_s);
   }
-  return {{{"paper", "paper", "1", "the experiment"}, texts([](const Row& r) { return r.paper; })},
-          {{"configuration", "configuration", "1", "the file that was run"}, texts([](const Row& r) { return r.configuration; })},
-          {{"claim", "claim", "1", "what the paper showed, in words"}, texts([](const Row& r) { return r.claim; })},
-          {{"quantity", "quantity", "1", "what is compared"}, texts([](const Row& r) { return r.verdict.what; })},
-          {{"expected", "expected", "1", "how it must compare"}, texts([](const Row& r) { return r.verdict.wanted; })},
-          {{"source", "source", "1", "where the claim stands"}, texts([](const Row& r) { return r.verdict.source; })},
-          {{"ours", "our result", "1", "the number, or why there is none"}, texts([](const Row& r) { return r.verdict.found; })},
-          {{"value", "our result", "1", "the number, NaN where there is none"}, numbers},
-          {{"verdict", "verdict", "1", "holds, missed, failed or no claim"}, texts([](const Row& r) { return r.judgement; })},
-          {{"walltime", "wall time", "s", "of the whole run, over all its launches"}, times},
-          {{"commit", "commit", "1", "of the program that ran last"}, texts([](const Row& r) { return r.commit; })}};
+  return {
+      {{"paper", "paper", "1", "the experiment"}, texts([](const Row& r) { return r.paper; })},
+      {{"configuration", "configuration", "1", "the file that was run"},
+       texts([](const Row& r) { return r.configuration; })},
+      {{"claim", "claim", "1", "what the paper showed, in words"},
+       texts([](const Row& r) { return r.claim; })},
+      {{"quantity", "quantity", "1", "what is compared"}, texts([](const Row& r) { return r.verdict.what; })},
+      {{"expected", "expected", "1", "how it must compare"},
+       texts([](const Row& r) { return r.verdict.wanted; })},
+      {{"source", "source", "1", "where the claim stands"},
+       texts([](const Row& r) { return r.verdict.source; })},
+      {{"ours", "our result", "1", "the number, or why there is none"},
+       texts([](const Row& r) { return r.verdict.found; })},
+      {{"value", "our result", "1", "the number, NaN where there is none"}, numbers},
+      {{"verdict", "verdict", "1", "holds, missed, failed or no claim"},
+       texts([](const Row& r) { return r.judgement; })},
+      {{"walltime", "wall time", "s", "of the whole run, over all its launches"}, times},
+      {{"commit", "commit", "1", "of the program that ran last"},
+       texts([](const Row& r) { return r.commit; })}};
 }
 
 void write_table(const ReproduceOptions& options, const std::vector<Row>& rows) {
   make_folder(options.results);
   write_text_durably(options.results / "reproduce.md", markdown(rows));
-  publish_columns(options.results / "reproduce.h5", columns_of(rows), {{"rows", static_cast<std::int64_t>(rows.size())}});
+  publish_columns(options.results / "reproduce.h5", columns_of(rows),
+                  {{"rows", static_cast<std::int64_t>(rows.size())}});
 }
 
 }  // namespace
@@ -174,8 +192,10 @@ void write_table(const ReproduceOptions& options, const std::vector<Row>& rows) 
 std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
   const auto folder = options.quick ? options.configs / "quick" : options.configs;
   if (!fs::is_directory(folder)) {
-    throw UserError(fmt::format("{} is not a folder (configurations are looked for there), start in the folder that holds "
-                                "configs/ or give --configs", folder.string()));
+    throw UserError(fmt::format(
+        "{} is not a folder (configurations are looked for there), start in the folder that holds "
+        "configs/ or give --configs",
+        folder.string()));
   }
   std::vector<fs::path> all, chosen;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -187,20 +207,22 @@ std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
   for (const auto& wanted : options.numbers) {
     const auto number = wanted.size() == 1 ? "0" + wanted : wanted;
     const auto before = chosen.size();
-    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), [&](const fs::path& f) { return number_of(f) == number; });
+    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
+                 [&](const fs::path& f) { return number_of(f) == number; });
     if (chosen.size() == before) unknown.push_back(wanted);
   }
   if (!unknown.empty()) {
-    throw UserError(fmt::format("no configuration {}/NN_*.yaml for {} (a paper is named by its number), 'ls {}' shows them",
-                                folder.string(), join(unknown, ", "), folder.string()));
+    throw UserError(fmt::format(
+        "no configuration {}/NN_*.yaml for {} (a paper is named by its number), 'ls {}' shows them",
+        folder.string(), join(unknown, ", "), folder.string()));
   }
   std::sort(chosen.begin(), chosen.end());
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   return chosen;
 }
 
-ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& options, const SessionOptions& session,
-                          Experiments experiments) {
+ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& options,
+                          const SessionOptions& session, Experiments experiments) {
   std::vector<fs::path> files;
   world.agree([&] { files = chosen_configurations(options); });
   const Stopwatch watch;
@@ -216,7 +238,8 @@ ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& opt
       write_table(options, rows);
     });
   }
-  const bool missed = std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
+  const bool missed =
+      std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
   if (world.is_root()) fmt::print("\n{}", markdown(rows));
   if (world.any(missed) && code == ExitCode::done) code = ExitCode::internal;
   return code;

@@ -42,7 +42,8 @@ class Session {
   Session(const Communicator& comm, RunConfiguration& c, const SessionOptions& options)
       : comm_(comm), c_(c), options_(options),
         log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
-        stop_(options.max_time_s, options.stop_asked), directory_(open_directory(comm, c, options)), events_(c.training), stop_rule_(c.training.stop_when) {}
+        stop_(options.max_time_s, options.stop_asked), directory_(open_directory(comm, c, options)),
+        events_(c.training), stop_rule_(c.training.stop_when) {}
 
   SessionResult run();
 
@@ -55,6 +56,7 @@ class Session {
   void look(const Moment& now, StepPass& pass);
   void record_evaluation(const Moment& now, const Evaluation& evaluation);
   void commit(const Moment& now, Seen seen);
+  bool must_be_kept(const Moment& now) const;
   bool commit_due(const Moment& now) const;
   void stop_here(const Moment& now);
   void check_finite(const Moment& now, const StepPass& pass);
@@ -262,10 +264,19 @@ void Session::check_finite(const Moment& now, const StepPass& pass) {
   throw error;
 }
 
+/// Checkpoints that another run may start from must be there whatever the clock says.
+bool Session::must_be_kept(const Moment& now) const {
+  const auto& epochs = c_.limits.checkpoint_epochs;
+  if (std::find(epochs.begin(), epochs.end(), now.epoch) != epochs.end()) return true;
+  const auto per_epoch = trainer_->steps_per_epoch();
+  return events_.t_gen() && now.epoch == (events_.t_gen()->step + per_epoch - 1) / per_epoch;
+}
+
 bool Session::commit_due(const Moment& now) const {
   if (now.final) return true;
-  const auto frequency = c_.limits.checkpoint_frequency;
-  if (!now.at_epoch_start() || now.epoch == last_commit_epoch_ || now.epoch == 0 || now.epoch % frequency != 0) return false;
+  if (!now.at_epoch_start() || now.epoch == last_commit_epoch_ || now.epoch == 0) return false;
+  if (must_be_kept(now)) return true;
+  if (now.epoch % c_.limits.checkpoint_frequency != 0) return false;
   // Commits may cost a hundredth of the time. The root's clock decides for all; nothing that is computed depends on it.
   const double since_last = comm_.broadcast_value(watch_.seconds() - last_commit_at_s_);
   return since_last >= 100 * writer_->last_commit_s();

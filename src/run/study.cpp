@@ -15,11 +15,14 @@
 namespace grokscope {
 namespace {
 
-/// A study may grow by members and seeds; whether those that are there are the same is asked of each by itself.
-RunDirectory open_directory(const Communicator& world, const StudyConfiguration& study, const SessionOptions& options) {
-  const RunIdentity identity{hex(hash_text("study")), resolved_yaml(study.schemas), resolved_json(study.schemas),
-                             study.input_text, RunIdentity::Kind::study};
-  return RunDirectory::open(world, study.run_directory, identity, options.fresh ? OpenMode::fresh : OpenMode::resume,
+/// A study may grow by members and seeds; whether those that are there are the same is asked of each by
+/// itself.
+RunDirectory open_directory(const Communicator& world, const StudyConfiguration& study,
+                            const SessionOptions& options) {
+  const RunIdentity identity{hex(hash_text("study")), resolved_yaml(study.schemas),
+                             resolved_json(study.schemas), study.input_text, RunIdentity::Kind::study};
+  return RunDirectory::open(world, study.run_directory, identity,
+                            options.fresh ? OpenMode::fresh : OpenMode::resume,
                             [](const std::string&) { return std::string("a single run, not a study"); });
 }
 
@@ -39,10 +42,15 @@ std::set<std::string> citations_of(const StudyConfiguration& study) {
 class Study {
  public:
   Study(const Communicator& world, StudyConfiguration& study, const SessionOptions& options)
-      : world_(world), study_(study), options_(options),
+      : world_(world),
+        study_(study),
+        options_(options),
         log_(world.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
-        directory_(open_directory(world, study, options)), queue_(entries_of(study)), table_(study),
-        codes_(study.members.size(), ExitCode::done), citations_(citations_of(study)) {}
+        directory_(open_directory(world, study, options)),
+        queue_(entries_of(study)),
+        table_(study),
+        codes_(study.members.size(), ExitCode::done),
+        citations_(citations_of(study)) {}
 
   StudyResult run();
 
@@ -62,8 +70,8 @@ class Study {
   const SessionOptions& options_;
   Log log_;
   RunDirectory directory_;
-  MemberQueue queue_;   ///< the root's counts
-  StudyTable table_;    ///< the root's counts
+  MemberQueue queue_;            ///< the root's counts
+  StudyTable table_;             ///< the root's counts
   std::vector<ExitCode> codes_;  ///< by member, of those that have ended here; the root's count
   std::set<std::string> citations_;
   std::string stop_reason_;
@@ -86,9 +94,10 @@ void Study::refuse_other_runs() const {
     lines.push_back(fmt::format("{}: {}", member.name, join(keys, "; ")));
   }
   if (lines.empty()) return;
-  throw UserError(fmt::format("{} holds other runs under these members' names (their results would be mixed), choose "
-                              "another storage.output_dir, or replace what is there with --fresh:\n{}",
-                              study_.run_directory.string(), join(lines, "\n")));
+  throw UserError(
+      fmt::format("{} holds other runs under these members' names (their results would be mixed), choose "
+                  "another storage.output_dir, or replace what is there with --fresh:\n{}",
+                  study_.run_directory.string(), join(lines, "\n")));
 }
 
 void Study::begin() {
@@ -121,7 +130,8 @@ MemberOutcome Study::train(const Communicator& group, std::size_t index, const S
     const bool is_shared = error.on_all_ranks() || group.size() == 1;
     const bool is_foreseen = error.code() == ExitCode::user || error.code() == ExitCode::environment;
     // Other groups do not know of it, so that this is not an error that all ranks share.
-    if (!is_shared || !is_foreseen) throw_error(error.code(), fmt::format("member {}: {}", member.name, error.what()), false);
+    if (!is_shared || !is_foreseen)
+      throw_error(error.code(), fmt::format("member {}: {}", member.name, error.what()), false);
     return {index, MemberState::failed, error.what(), error.code()};
   }
 }
@@ -130,14 +140,16 @@ void Study::train_members() {
   const int size = ranks_per_member(study_, world_.size());
   const int groups = world_.size() / size;
   if (world_.size() % size != 0) {
-    log_.warn("{} of {} ranks stay idle (study.ranks_per_member is {}), start a multiple of it", world_.size() % size,
-              world_.size(), size);
+    log_.warn("{} of {} ranks stay idle (study.ranks_per_member is {}), start a multiple of it",
+              world_.size() % size, world_.size(), size);
   }
   std::vector<int> leaders;
   for (int g = 0; g < groups; ++g) leaders.push_back(g * size);
-  const MemberExchange::Observers observers{
-      [&](std::size_t member) { log_.info("member {} begins on {} rank(s)", study_.members[member].name, size); },
-      [&](const MemberOutcome& outcome) { note_end(outcome); }};
+  const MemberExchange::Observers observers{[&](std::size_t member) {
+                                              log_.info("member {} begins on {} rank(s)",
+                                                        study_.members[member].name, size);
+                                            },
+                                            [&](const MemberOutcome& outcome) { note_end(outcome); }};
   MemberExchange exchange(world_, leaders, queue_, observers, options_.max_time_s);
   const int mine = std::min(world_.rank() / size, groups);
   auto group = world_.split(mine);
@@ -153,6 +165,7 @@ void Study::train_members() {
     // Sessions side by side would write into each other's lines.
     if (groups > 1 && options.verbosity == Verbosity::normal) options.verbosity = Verbosity::quiet;
     if (options.max_time_s) options.max_time_s = std::max(0.0, *options.max_time_s - watch_.seconds());
+    options.launch.expected_ranks = size;  // the whole job's number was checked before
     options.stop_asked = [&] { return exchange.stop_asked(); };
     const auto outcome = train(group, index, options);
     if (group.is_root()) exchange.report(outcome);
@@ -161,7 +174,8 @@ void Study::train_members() {
   group.free();
 }
 
-/// On the root, whenever a member ends: also in the middle of its own member, where an error would end the job.
+/// On the root, whenever a member ends: also in the middle of its own member, where an error would end the
+/// job.
 void Study::note_end(const MemberOutcome& outcome) {
   log_.info("member {}: {}{}", study_.members[outcome.member].name, name_of(outcome.state),
             outcome.reason.empty() ? "" : " (" + outcome.reason + ")");
@@ -177,20 +191,26 @@ void Study::note_end(const MemberOutcome& outcome) {
 
 void Study::publish() {
   const auto columns = table_.columns(queue_);
-  publish_columns(directory_.path() / "study.h5", columns, {{"members", static_cast<std::int64_t>(queue_.size())}});
+  publish_columns(directory_.path() / "study.h5", columns,
+                  {{"members", static_cast<std::int64_t>(queue_.size())}});
 }
 
 void Study::write_status(RunState state, const std::string& reason, int code) {
   if (!world_.is_root()) return;
   const auto count = [&](MemberState s) { return static_cast<std::int64_t>(queue_.count(s)); };
-  directory_.write_status({state, reason, code,
-                           {{"members", static_cast<std::int64_t>(queue_.size())}, {"done", count(MemberState::done)},
-                            {"failed", count(MemberState::failed)}, {"skipped", count(MemberState::skipped)}}});
+  directory_.write_status({state,
+                           reason,
+                           code,
+                           {{"members", static_cast<std::int64_t>(queue_.size())},
+                            {"done", count(MemberState::done)},
+                            {"failed", count(MemberState::failed)},
+                            {"skipped", count(MemberState::skipped)}}});
 }
 
 StudyResult Study::conclude() {
   StudyResult result;
-  result.verdicts = compare(study_.options.expected, [&](const auto& quantity) { return study_.places(quantity); });
+  result.verdicts =
+      compare(study_.options.expected, [&](const auto& quantity) { return study_.places(quantity); });
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < queue_.size(); ++i) {
     const auto state = queue_.state(i);
@@ -198,7 +218,9 @@ StudyResult Study::conclude() {
     lines.push_back(fmt::format("{} {}: {}", study_.members[i].name, name_of(state), queue_.reason(i)));
     if (result.code == ExitCode::done) result.code = codes_[i];
   }
-  if (!lines.empty()) result.problem = fmt::format("{} of {} members are not done:\n{}", lines.size(), queue_.size(), join(lines, "\n"));
+  if (!lines.empty())
+    result.problem =
+        fmt::format("{} of {} members are not done:\n{}", lines.size(), queue_.size(), join(lines, "\n"));
   return result;
 }
 
@@ -222,20 +244,23 @@ StudyResult Study::run() {
       result = conclude();
       print_end(result);
     });
-    const auto open = static_cast<std::int64_t>(queue_.count(MemberState::pending) + queue_.count(MemberState::checkpointed));
+    const auto open = static_cast<std::int64_t>(queue_.count(MemberState::pending) +
+                                                queue_.count(MemberState::checkpointed));
     if (!stop_reason_.empty() && world_.broadcast_value(open) > 0) throw StopRequested(stop_reason_);
     result.code = static_cast<ExitCode>(world_.broadcast_value(static_cast<std::int64_t>(result.code)));
     result.problem = world_.broadcast_text(result.problem);
     const bool is_done = result.problem.empty();
     world_.on_root([&] {
-      write_status(is_done ? RunState::done : RunState::failed, result.problem, static_cast<int>(result.code));
+      write_status(is_done ? RunState::done : RunState::failed, result.problem,
+                   static_cast<int>(result.code));
     });
   } catch (const StopRequested& stop) {
     log_.info("the study stops: {}", stop.what());
     write_status(RunState::checkpointed, stop.what(), static_cast<int>(stop.code()));
     throw;
   } catch (const Error& error) {
-    if (error.on_all_ranks() || world_.size() == 1) write_status(RunState::failed, error.what(), static_cast<int>(error.code()));
+    if (error.on_all_ranks() || world_.size() == 1)
+      write_status(RunState::failed, error.what(), static_cast<int>(error.code()));
     throw;
   }
   directory_.close();

@@ -32,7 +32,8 @@ std::pair<Node, Node> divided(const Node& root) {
     (is_of_study(entry.key) ? own : shared).entries.push_back(entry);
   }
   if (auto* storage = shared.find("storage"); storage != nullptr && storage->is_map()) {
-    if (const auto* output_dir = storage->find("output_dir")) own.set("storage", Node::map()).set("output_dir", *output_dir);
+    if (const auto* output_dir = storage->find("output_dir"))
+      own.set("storage", Node::map()).set("output_dir", *output_dir);
     std::erase_if(storage->entries, [](const Node::Entry& entry) { return entry.key == "output_dir"; });
   }
   return {std::move(own), std::move(shared)};
@@ -47,7 +48,9 @@ void merge(Node& below, const Node& above) {
     } else {
       const auto mark = entry.mark;
       below.set(entry.key, entry.value);
-      std::find_if(below.entries.begin(), below.entries.end(), [&](const auto& e) { return e.key == entry.key; })->mark = mark;
+      std::find_if(below.entries.begin(), below.entries.end(), [&](const auto& e) {
+        return e.key == entry.key;
+      })->mark = mark;
     }
   }
 }
@@ -64,6 +67,17 @@ struct Origin {
   std::string key;  ///< "study.members[2]", or "study" for one that is not named
   std::optional<std::string> after;
 };
+
+/// Has a run commit the epochs that another one starts from.
+void keep_checkpoints(RunConfiguration& source, const StartOptions& start) {
+  std::vector<CheckpointChoice> choices{start.epoch};
+  if (start.mask) choices.push_back(start.mask->epoch);
+  for (const auto& choice : choices) {
+    if (choice.kind == CheckpointChoice::Kind::epoch && choice.epoch > 0) {
+      source.limits.checkpoint_epochs.push_back(choice.epoch);
+    }
+  }
+}
 
 /// Everything that load_study builds up.
 class Reader {
@@ -119,16 +133,19 @@ std::unique_ptr<StudyConfiguration> Reader::read() {
   resolve_order();
   check_cycles();
   check_differences();
-  check_expectations(options().expected, [&](const auto& quantity) { return study_->places(quantity); }, problems_);
+  check_expectations(
+      options().expected, [&](const auto& quantity) { return study_->places(quantity); }, problems_);
   problems_.throw_if_any();
   const auto& wanted = options().output_dir;
-  study_->run_directory = wanted == "auto" ? default_directory(file_, suffix()) : std::filesystem::path(wanted);
+  study_->run_directory =
+      wanted == "auto" ? default_directory(file_, suffix()) : std::filesystem::path(wanted);
   for (auto& member : study_->members) {
     auto& c = *member.configuration;
     c.run_directory = study_->run_directory / "members" / member.name;
     if (const auto& start = c.training.init_from; start && start->run.starts_with("member:")) {
       const auto source = sibling(member, start->run.substr(7));
       c.init_run = study_->run_directory / "members" / study_->members[*source].name;
+      keep_checkpoints(*study_->members[*source].configuration, *start);
     }
   }
   study_->input_text = read_text(file_);
@@ -147,7 +164,8 @@ void Reader::read_base() {
   }
   auto [own, shared] = divided(load_document(path));
   if (own.find("study") != nullptr) {
-    problems_.add("study.base", fmt::format("'{}' is a study", *options().base), "members are single runs", "");
+    problems_.add("study.base", fmt::format("'{}' is a study", *options().base), "members are single runs",
+                  "");
     problems_.throw_if_any();
   }
   base_ = std::move(shared);  // its claims are about its own settings, not about every member's
@@ -155,17 +173,20 @@ void Reader::read_base() {
 
 std::vector<GridValue> Reader::grid_axis(const Node::Entry& axis) {
   if (!axis.value.is_list() || axis.value.items.empty()) {
-    problems_.add({axis.mark, "study.grid." + axis.key, "expected a list of values, got " + name_of(axis.value), "",
+    problems_.add({axis.mark, "study.grid." + axis.key,
+                   "expected a list of values, got " + name_of(axis.value), "",
                    "write training.weight_decay: [0, 1]"});
     return {};
   }
   const auto last = [](const std::string& path) { return path.substr(path.rfind('.') + 1); };
   const auto& axes = options().grid.entries;
-  const auto bearers = std::count_if(axes.begin(), axes.end(), [&](const auto& a) { return last(a.key) == last(axis.key); });
+  const auto bearers =
+      std::count_if(axes.begin(), axes.end(), [&](const auto& a) { return last(a.key) == last(axis.key); });
   std::vector<GridValue> values;
   for (const auto& item : axis.value.items) {
     const auto text = item.is_scalar() ? item.scalar : to_line(item);
-    values.push_back({{axis.key, item}, fmt::format("{}={}", bearers > 1 ? axis.key : last(axis.key), file_name_part(text))});
+    values.push_back({{axis.key, item},
+                      fmt::format("{}={}", bearers > 1 ? axis.key : last(axis.key), file_name_part(text))});
   }
   return values;
 }
@@ -193,7 +214,8 @@ std::vector<GridPoint> Reader::grid_points() {
 void Reader::expand() {
   const auto points = grid_points();
   if (options().members.empty() && options().seeds.empty() && options().grid.entries.empty()) {
-    problems_.add("study", "there is nothing to run", "neither members nor grid nor seeds are given", "give one of them");
+    problems_.add("study", "there is nothing to run", "neither members nor grid nor seeds are given",
+                  "give one of them");
     problems_.throw_if_any();
   }
   std::vector<std::optional<std::int64_t>> seeds(options().seeds.begin(), options().seeds.end());
@@ -221,7 +243,8 @@ void Reader::add_member(const MemberOptions& options, const std::string& key, co
   auto own = assignments(options.overrides, key + ".overrides");
   for (const auto& value : point) own.push_back(value.assignment);
   if (seed) own.push_back(parse_override(fmt::format("training.seed={}", *seed)));
-  for (const auto& assignment : own) member.overrides.emplace_back(assignment.path, to_line(assignment.value));
+  for (const auto& assignment : own)
+    member.overrides.emplace_back(assignment.path, to_line(assignment.value));
   origins_.push_back({key, options.after});
   load_member(member, own);
   study_->members.push_back(std::move(member));
@@ -276,7 +299,8 @@ void Reader::check_names() {
     const bool is_safe = !name.empty() && name.find_first_not_of(kNameLetters) == std::string::npos &&
                          name[0] != '.' && name[0] != '-';
     if (!is_safe && told.insert(key).second) {
-      problems_.add(key, fmt::format("'{}' cannot name a folder", name), "letters, digits and . _ = + - , can", "");
+      problems_.add(key, fmt::format("'{}' cannot name a folder", name),
+                    "letters, digits and . _ = + - , can", "");
     }
     if (!first.emplace(name, key).second && told.insert(key).second) {
       problems_.add(key, fmt::format("a second member is called '{}'", name), "each has a folder of its own",
@@ -285,7 +309,8 @@ void Reader::check_names() {
   }
 }
 
-/// The member of that name or, where members have grid points and seeds, the one of that label at the same point and seed.
+/// The member of that name or, where members have grid points and seeds, the one of that label at the same
+/// point and seed.
 std::optional<std::size_t> Reader::sibling(const StudyMember& self, const std::string& name) const {
   const auto beside = name + self.name.substr(self.label.size());
   for (const auto& wanted : {name, beside}) {
@@ -303,10 +328,12 @@ void Reader::depend(std::size_t index, const std::string& name, const std::strin
     return;
   }
   std::vector<std::string> names;
-  for (const auto& member : study_->members) names.push_back(member.label.empty() ? member.name : member.label);
+  for (const auto& member : study_->members)
+    names.push_back(member.label.empty() ? member.name : member.label);
   const auto near = nearest_word(name, names);
   const auto* node = find_path(root_, what);
-  const Problem problems[] = {{node ? node->mark : root_.mark, what, fmt::format("'{}' is not a member of this study", name), "",
+  const Problem problems[] = {{node ? node->mark : root_.mark, what,
+                               fmt::format("'{}' is not a member of this study", name), "",
                                near.empty() ? "" : fmt::format("did you mean {}?", near)}};
   problems_.add_new(problems);
 }
@@ -330,8 +357,10 @@ void Reader::check_cycles() {
     for (const auto other : members[i].after) {
       if (visits[other] == Visit::not_yet) visit(other);
       if (visits[other] != Visit::on_the_way || !told.insert(origins_[i].key).second) continue;
-      problems_.add(origins_[i].key + ".after", fmt::format("'{}' waits for '{}', which waits for it", members[i].name, members[other].name),
-                    "neither could ever start", "remove one of them");
+      problems_.add(
+          origins_[i].key + ".after",
+          fmt::format("'{}' waits for '{}', which waits for it", members[i].name, members[other].name),
+          "neither could ever start", "remove one of them");
     }
     visits[i] = Visit::done;
   };
@@ -347,7 +376,8 @@ void Reader::check_differences() {
     if (!member.configuration) continue;
     const auto [other, is_new] = known.emplace(member.configuration->fingerprint, &member);
     if (is_new || other->second->name == member.name) continue;
-    problems_.add(origins_[i].key, fmt::format("'{}' is the same run as '{}'", member.name, other->second->name),
+    problems_.add(origins_[i].key,
+                  fmt::format("'{}' is the same run as '{}'", member.name, other->second->name),
                   "they differ in nothing that has an influence on results", "remove one of them");
   }
 }
@@ -363,20 +393,29 @@ std::string Reader::suffix() const {
 void MemberOptions::declare(Schema& s) {
   s.add("name", name, "its folder below RUN/members/").required();
   s.add("overrides", overrides, "what it changes: a list of key.path=value, or a map");
-  s.add("after", after, "the member that must be done before it starts: of the same seed and grid point").not_scientific();
+  s.add("after", after, "the member that must be done before it starts: of the same seed and grid point")
+      .not_scientific();
 }
 
 void StudyOptions::declare(Schemas& schemas) {
   auto& s = schemas.section("study");
-  s.add("base", base, "configuration that all members start from, relative to this file; none: the other sections here");
+  s.add("base", base,
+        "configuration that all members start from, relative to this file; none: the other sections here");
   s.add("members", members, "the runs, in the order in which they start");
   s.add("grid", grid, "key paths with lists of values: a member for every combination");
   s.add("seeds", seeds, "every member is run with each of these values of training.seed").at_least(0);
-  s.add("ranks_per_member", ranks_per_member, "ranks of each run, so that several run at a time; none: all on one")
-      .at_least(1).not_scientific();
-  schemas.section("storage").add("output_dir", output_dir, "the study's directory; auto: results/ and the file's path below "
-                                                           "configs/").not_scientific();
-  schemas.section("").add("expected", expected, "claims that the end of the study is compared with").not_scientific();
+  s.add("ranks_per_member", ranks_per_member,
+        "ranks of each run, so that several run at a time; none: all on one")
+      .at_least(1)
+      .not_scientific();
+  schemas.section("storage")
+      .add("output_dir", output_dir,
+           "the study's directory; auto: results/ and the file's path below "
+           "configs/")
+      .not_scientific();
+  schemas.section("")
+      .add("expected", expected, "claims that the end of the study is compared with")
+      .not_scientific();
 }
 
 std::vector<Place> StudyConfiguration::places(const std::string& quantity) const {
@@ -387,15 +426,18 @@ std::vector<Place> StudyConfiguration::places(const std::string& quantity) const
   std::vector<Place> found;
   for (const auto& member : members) {
     if (member.name != name && member.group != name) continue;
-    found.push_back({run_directory / "members" / member.name / "metrics.h5", quantity.substr(slash + 1), member.name,
-                     member.seed});
+    found.push_back({run_directory / "members" / member.name / "metrics.h5", quantity.substr(slash + 1),
+                     member.name, member.seed});
   }
   return found;
 }
 
-bool is_study(const std::filesystem::path& file) { return load_document(file).find("study") != nullptr; }
+bool is_study(const std::filesystem::path& file) {
+  return load_document(file).find("study") != nullptr;
+}
 
-std::unique_ptr<StudyConfiguration> load_study(const std::filesystem::path& file, std::span<const std::string> overrides,
+std::unique_ptr<StudyConfiguration> load_study(const std::filesystem::path& file,
+                                               std::span<const std::string> overrides,
                                                Experiments experiments) {
   return Reader(file, overrides, experiments).read();
 }
@@ -403,8 +445,10 @@ std::unique_ptr<StudyConfiguration> load_study(const std::filesystem::path& file
 int ranks_per_member(const StudyConfiguration& study, int ranks) {
   const auto wanted = study.options.ranks_per_member.value_or(ranks);
   if (wanted <= ranks) return static_cast<int>(wanted);
-  throw UserError(fmt::format("study.ranks_per_member: {} is more than the {} rank(s) of this job (not one member could "
-                              "run), start more ranks or lower it", wanted, ranks));
+  throw UserError(
+      fmt::format("study.ranks_per_member: {} is more than the {} rank(s) of this job (not one member could "
+                  "run), start more ranks or lower it",
+                  wanted, ranks));
 }
 
 }  // namespace grokscope

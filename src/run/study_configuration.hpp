@@ -1,6 +1,7 @@
 // Which runs does a study consist of? (`study:` in a configuration)
-// Turns base, members, grid and seeds into ordinary configurations, each with its run directory RUN/members/<name>/ and
-// the members that must end before it. The other sections of the file, and overrides, apply to every member.
+// Turns base, members, grid and seeds into ordinary configurations, each with its run directory
+// RUN/members/<name>/ and the members that must end before it. The other sections of the file, and overrides,
+// apply to every member.
 #pragma once
 
 #include <filesystem>
@@ -36,9 +37,9 @@ struct StudyOptions {
 
 /// One run of a study.
 struct StudyMember {
-  std::string name;    ///< "ticket,keep=0.4,seed=1", also its folder
-  std::string group;   ///< the same without the seed: the runs that differ only in it
-  std::string label;   ///< as the file calls it, "" for one that it does not name
+  std::string name;   ///< "ticket,keep=0.4,seed=1", also its folder
+  std::string group;  ///< the same without the seed: the runs that differ only in it
+  std::string label;  ///< as the file calls it, "" for one that it does not name
   std::int64_t seed = 0;
   std::vector<std::size_t> after;  ///< positions of the members that must be done before it starts
   std::vector<std::pair<std::string, std::string>> overrides;  ///< key path and value, as set for this member
@@ -60,12 +61,14 @@ struct StudyConfiguration {
 /// True when the file is a study. Throws as reading it does. Local.
 bool is_study(const std::filesystem::path& file);
 
-/// Reads, overrides, checks and resolves every member; builds nothing yet. Throws one ConfigurationError with every
-/// problem. Local.
-std::unique_ptr<StudyConfiguration> load_study(const std::filesystem::path& file, std::span<const std::string> overrides,
+/// Reads, overrides, checks and resolves every member; builds nothing yet. Throws one ConfigurationError with
+/// every problem. Local.
+std::unique_ptr<StudyConfiguration> load_study(const std::filesystem::path& file,
+                                               std::span<const std::string> overrides,
                                                Experiments experiments);
 
-/// Throws UserError when `ranks` are too few for ranks_per_member; returns the ranks of each group otherwise. Local.
+/// Throws UserError when `ranks` are too few for ranks_per_member; returns the ranks of each group otherwise.
+/// Local.
 int ranks_per_member(const StudyConfiguration& study, int ranks);
 
 }  // namespace grokscope

@@ -21,8 +21,10 @@ struct Time {
 };
 
 constexpr Time kTimes[] = {
-    {"t_mem", "time of memorisation", "step", "first evaluation at which training accuracy reached training.memorised_at"},
-    {"t_gen", "time of generalisation", "step", "first evaluation at which test accuracy reached training.generalised_at"},
+    {"t_mem", "time of memorisation", "step",
+     "first evaluation at which training accuracy reached training.memorised_at"},
+    {"t_gen", "time of generalisation", "step",
+     "first evaluation at which test accuracy reached training.generalised_at"},
     {"delay", "delay of generalisation", "step", "t_gen - t_mem"},
     {"ratio", "ratio of generalisation to memorisation", "1", "t_gen / t_mem"},
 };
@@ -47,9 +49,15 @@ double sd_of(const std::vector<double>& v) {
   return std::sqrt(squares / static_cast<double>(v.size() - 1));
 }
 
-double min_of(const std::vector<double>& v) { return v.empty() ? kMissing : *std::min_element(v.begin(), v.end()); }
-double max_of(const std::vector<double>& v) { return v.empty() ? kMissing : *std::max_element(v.begin(), v.end()); }
-double count_of(const std::vector<double>& v) { return static_cast<double>(v.size()); }
+double min_of(const std::vector<double>& v) {
+  return v.empty() ? kMissing : *std::min_element(v.begin(), v.end());
+}
+double max_of(const std::vector<double>& v) {
+  return v.empty() ? kMissing : *std::max_element(v.begin(), v.end());
+}
+double count_of(const std::vector<double>& v) {
+  return static_cast<double>(v.size());
+}
 
 constexpr Statistic kStatistics[] = {
     {"mean", "mean over the members of the group where it exists", mean_of},
@@ -72,8 +80,10 @@ std::vector<std::string> groups_of(const StudyConfiguration& study) {
 RunOrigin read_origin(const std::filesystem::path& metrics_file) {
   RunOrigin origin;
   for (const auto& launch : read_launches(hdf5::open_file(metrics_file))) {
-    if (find_attribute(launch, "walltime_s")) origin.walltime_s += attribute_value<double>(launch, "walltime_s");
-    if (find_attribute(launch, "git_commit")) origin.commit = attribute_value<std::string>(launch, "git_commit");
+    if (find_attribute(launch, "walltime_s"))
+      origin.walltime_s += attribute_value<double>(launch, "walltime_s");
+    if (find_attribute(launch, "git_commit"))
+      origin.commit = attribute_value<std::string>(launch, "git_commit");
   }
   return origin;
 }
@@ -90,7 +100,8 @@ void StudyTable::read(std::size_t member) {
     if (!hdf5::exists(file, group)) continue;
     for (const auto& name : hdf5::list_datasets(hdf5::open_group(file, group))) {
       const auto dataset = group + "/" + name;
-      if (hdf5::shape_of(hdf5::open_dataset(file, dataset)).empty()) values_[member][dataset] = read_numbers(path, dataset).front();
+      if (hdf5::shape_of(hdf5::open_dataset(file, dataset)).empty())
+        values_[member][dataset] = read_numbers(path, dataset).front();
     }
   }
   walltime_s_[member] = read_origin(path).walltime_s;
@@ -129,16 +140,20 @@ std::vector<FileColumn> StudyTable::columns(const MemberQueue& queue) const {
   }
   std::vector<FileColumn> columns{
       {{"members/name", "member", "1", "name of the member, also its folder below members/"}, names},
-      {{"members/group", "group", "1", "name without the seed: members of one group differ in nothing else"}, groups},
+      {{"members/group", "group", "1", "name without the seed: members of one group differ in nothing else"},
+       groups},
       {{"members/seed", "seed", "1", "training.seed"}, seeds},
       {{"members/status", "status", "1", "pending, running, checkpointed, done, failed or skipped"}, states},
       {{"members/reason", "reason", "1", "why the member failed, was skipped or stopped"}, reasons},
-      {{"members/directory", "run directory", "1", "path of the run directory, relative to this file"}, directories},
-      {{"members/walltime", "wall time", "s", "sum over the member's launches, up to its last commit"}, walltime_s_}};
+      {{"members/directory", "run directory", "1", "path of the run directory, relative to this file"},
+       directories},
+      {{"members/walltime", "wall time", "s", "sum over the member's launches, up to its last commit"},
+       walltime_s_}};
   for (const auto& time : kTimes) {
     std::vector<double> values;
     for (std::size_t i = 0; i < names.size(); ++i) values.push_back(time_of(i, time.name));
-    columns.push_back({{std::string("members/") + time.name, time.long_name, time.units, time.definition}, values});
+    columns.push_back(
+        {{std::string("members/") + time.name, time.long_name, time.units, time.definition}, values});
   }
   add_scalars(columns);
   add_overrides(columns);
@@ -155,7 +170,8 @@ void StudyTable::add_scalars(std::vector<FileColumn>& columns) const {
     std::vector<double> numbers;
     for (std::size_t i = 0; i < values_.size(); ++i) numbers.push_back(value(i, name));
     columns.push_back({{"members/" + name, name.substr(name.find('/') + 1), "1",
-                        fmt::format("/{} of the member's metrics.h5, NaN where it has none", name)}, numbers});
+                        fmt::format("/{} of the member's metrics.h5, NaN where it has none", name)},
+                       numbers});
   }
 }
 
@@ -171,7 +187,8 @@ void StudyTable::add_overrides(std::vector<FileColumn>& columns) const {
                                     [&](const auto& pair) { return pair.first == key; });
       texts.push_back(set == member.overrides.rend() ? "" : set->second);
     }
-    columns.push_back({{"members/overrides/" + key, key, "1", "value that the study gives this key, empty where it gives none"},
+    columns.push_back({{"members/overrides/" + key, key, "1",
+                        "value that the study gives this key, empty where it gives none"},
                        texts});
   }
 }
@@ -191,9 +208,11 @@ void StudyTable::add_groups(std::vector<FileColumn>& columns) const {
         values.push_back(statistic.of(finite));
       }
       const bool is_count = std::string(statistic.name) == "count";
-      columns.push_back({{fmt::format("observables/{}/{}", time.name, statistic.name),
-                          fmt::format("{} of {}", statistic.name, time.long_name), is_count ? "1" : time.units,
-                          fmt::format("{}: {}", time.definition, statistic.definition)}, values});
+      columns.push_back(
+          {{fmt::format("observables/{}/{}", time.name, statistic.name),
+            fmt::format("{} of {}", statistic.name, time.long_name), is_count ? "1" : time.units,
+            fmt::format("{}: {}", time.definition, statistic.definition)},
+           values});
     }
   }
 }
@@ -201,16 +220,17 @@ void StudyTable::add_groups(std::vector<FileColumn>& columns) const {
 std::vector<std::string> StudyTable::lines(const MemberQueue& queue) const {
   std::size_t width = 6;
   for (const auto& member : study_.members) width = std::max(width, member.name.size());
-  std::vector<std::string> lines{fmt::format("{:<{}}  {:<12} {:>9} {:>9} {:>7} {:>12}", "member", width, "status", "t_mem",
-                                             "t_gen", "ratio", "wall time")};
+  std::vector<std::string> lines{fmt::format("{:<{}}  {:<12} {:>9} {:>9} {:>7} {:>12}", "member", width,
+                                             "status", "t_mem", "t_gen", "ratio", "wall time")};
   const auto number = [](double v) { return std::isnan(v) ? std::string("-") : fmt::format("{:.6g}", v); };
   for (std::size_t i = 0; i < study_.members.size(); ++i) {
     const double ratio = time_of(i, "ratio");
-    lines.push_back(fmt::format("{:<{}}  {:<12} {:>9} {:>9} {:>7} {:>12}{}", study_.members[i].name, width,
-                                name_of(queue.state(i)), number(time_of(i, "t_mem")), number(time_of(i, "t_gen")),
-                                std::isnan(ratio) ? "-" : fmt::format("{:.2f}", ratio),
-                                std::isnan(walltime_s_[i]) ? "-" : format_duration(walltime_s_[i]),
-                                queue.reason(i).empty() ? "" : "  " + queue.reason(i).substr(0, queue.reason(i).find('\n'))));
+    lines.push_back(fmt::format(
+        "{:<{}}  {:<12} {:>9} {:>9} {:>7} {:>12}{}", study_.members[i].name, width, name_of(queue.state(i)),
+        number(time_of(i, "t_mem")), number(time_of(i, "t_gen")),
+        std::isnan(ratio) ? "-" : fmt::format("{:.2f}", ratio),
+        std::isnan(walltime_s_[i]) ? "-" : format_duration(walltime_s_[i]),
+        queue.reason(i).empty() ? "" : "  " + queue.reason(i).substr(0, queue.reason(i).find('\n'))));
   }
   return lines;
 }

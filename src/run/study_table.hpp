@@ -20,7 +20,8 @@ class StudyTable {
   /// Reads what a member has published so far; nothing when it has published nothing. Local.
   void read(std::size_t member);
 
-  /// Everything that study.h5 holds: /members with one row per member, /observables with one row per group of seeds.
+  /// Everything that study.h5 holds: /members with one row per member, /observables with one row per group of
+  /// seeds.
   std::vector<FileColumn> columns(const MemberQueue& queue) const;
 
   /// The table of members for a person, one line each.
@@ -43,7 +44,8 @@ class StudyTable {
   std::vector<double> walltime_s_;
 };
 
-/// Seconds that a run has trained, over all its launches, and the commit that its last launch was built from. Local.
+/// Seconds that a run has trained, over all its launches, and the commit that its last launch was built from.
+/// Local.
 struct RunOrigin {
   double walltime_s = 0;
   std::string commit;

@@ -25,12 +25,15 @@ std::vector<std::size_t> chosen_parameters(const MaskOptions& options, const Par
   for (std::size_t k = 0; k < parameters.all().size(); ++k) {
     names.push_back(parameters[k].name);
     const auto& wanted = options.parameters.names;
-    if (wanted.empty() || std::find(wanted.begin(), wanted.end(), names.back()) != wanted.end()) chosen.push_back(k);
+    if (wanted.empty() || std::find(wanted.begin(), wanted.end(), names.back()) != wanted.end())
+      chosen.push_back(k);
   }
   for (const auto& name : options.parameters.names) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    throw UserError(fmt::format("training.init_from.mask.parameters: the model has no parameter '{}' (it has {}), name one "
-                                "of these", name, join(names, ", ")));
+    throw UserError(fmt::format(
+        "training.init_from.mask.parameters: the model has no parameter '{}' (it has {}), name one "
+        "of these",
+        name, join(names, ", ")));
   }
   return chosen;
 }
@@ -41,7 +44,9 @@ using Kept = std::vector<std::uint8_t>;
 Kept keep_largest(const std::vector<double>& sizes, std::int64_t dropped) {
   std::vector<std::size_t> order(sizes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto smaller = [&](std::size_t a, std::size_t b) { return std::pair(sizes[a], a) < std::pair(sizes[b], b); };
+  const auto smaller = [&](std::size_t a, std::size_t b) {
+    return std::pair(sizes[a], a) < std::pair(sizes[b], b);
+  };
   std::nth_element(order.begin(), order.begin() + dropped, order.end(), smaller);
   Kept kept(sizes.size(), 1);
   for (std::int64_t i = 0; i < dropped; ++i) kept[order[static_cast<std::size_t>(i)]] = 0;
@@ -51,12 +56,14 @@ Kept keep_largest(const std::vector<double>& sizes, std::int64_t dropped) {
 Kept keep_at_random(std::int64_t n, std::int64_t dropped, RandomStream stream) {
   const auto order = random_permutation(n, stream);
   Kept kept(static_cast<std::size_t>(n), 1);
-  for (std::int64_t i = 0; i < dropped; ++i) kept[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = 0;
+  for (std::int64_t i = 0; i < dropped; ++i)
+    kept[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = 0;
   return kept;
 }
 
 std::vector<double> sizes_of(const Parameter& parameter, std::span<const NamedArray> magnitudes) {
-  const auto values = to_tensor(find_array(magnitudes, "parameters/" + parameter.name)).to(at::kDouble).abs().contiguous();
+  const auto values =
+      to_tensor(find_array(magnitudes, "parameters/" + parameter.name)).to(at::kDouble).abs().contiguous();
   require(values.numel() == parameter.size(), "a magnitude array of another size than its parameter");
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
@@ -72,7 +79,8 @@ std::vector<Kept> cut(const Kept& together, const std::vector<std::vector<double
   return pieces;
 }
 
-std::vector<Kept> magnitude_mask(double keep, const std::string& scope, const std::vector<std::vector<double>>& sizes) {
+std::vector<Kept> magnitude_mask(double keep, const std::string& scope,
+                                 const std::vector<std::vector<double>>& sizes) {
   std::vector<Kept> pieces;
   std::vector<double> all;
   for (const auto& part : sizes) {
@@ -83,8 +91,8 @@ std::vector<Kept> magnitude_mask(double keep, const std::string& scope, const st
   return cut(keep_largest(all, dropped_count(keep, static_cast<std::int64_t>(all.size()))), sizes);
 }
 
-std::vector<Kept> random_mask(double keep, const std::string& scope, const std::vector<std::vector<double>>& sizes,
-                              std::uint64_t seed) {
+std::vector<Kept> random_mask(double keep, const std::string& scope,
+                              const std::vector<std::vector<double>>& sizes, std::uint64_t seed) {
   if (scope == "global") {
     std::int64_t total = 0;
     for (const auto& part : sizes) total += static_cast<std::int64_t>(part.size());
@@ -93,7 +101,8 @@ std::vector<Kept> random_mask(double keep, const std::string& scope, const std::
   auto pieces = magnitude_mask(keep, "global", sizes);
   for (std::size_t k = 0; k < pieces.size(); ++k) {
     const auto dropped = std::count(pieces[k].begin(), pieces[k].end(), std::uint8_t{0});
-    pieces[k] = keep_at_random(static_cast<std::int64_t>(pieces[k].size()), dropped, RandomStream(seed, "mask", 0, k + 1));
+    pieces[k] = keep_at_random(static_cast<std::int64_t>(pieces[k].size()), dropped,
+                               RandomStream(seed, "mask", 0, k + 1));
   }
   return pieces;
 }
@@ -128,7 +137,8 @@ void apply_mask(std::span<const at::Tensor> mask, const ParameterSet& parameters
   }
 }
 
-void match_norm(const MaskOptions& options, std::span<const at::Tensor> mask, const ParameterSet& parameters) {
+void match_norm(const MaskOptions& options, std::span<const at::Tensor> mask,
+                const ParameterSet& parameters) {
   at::NoGradGuard no_grad;
   const auto chosen = chosen_parameters(options, parameters);
   const auto& kind = options.match_norm;

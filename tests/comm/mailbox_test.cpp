@@ -20,7 +20,8 @@ TEST(Mailbox, NothingArrivesWhereNothingWasSent) {
 
 /// Short ones travel eagerly, the long ones by rendezvous.
 std::string letter_text(int from, int number) {
-  return std::to_string(from) + ":" + std::to_string(number) + std::string(number % 5 == 4 ? 200'000 : 0, 'x');
+  return std::to_string(from) + ":" + std::to_string(number) +
+         std::string(number % 5 == 4 ? 200'000 : 0, 'x');
 }
 
 TEST(Mailbox, LettersOfEachRankArriveInTheirOrder) {

@@ -56,7 +56,7 @@ class WordsTest(ProgramTest):
 
     def test_help_names_commands_and_exit_codes(self):
         text = self.say("--help")
-        for word in ("run", "check", "analyze", "list", "describe", "version", "75"):
+        for word in ("run", "check", "analyze", "reproduce", "list", "describe", "version", "75"):
             self.assertIn(word, text)
         self.assertIn("--max-time", self.say("run", "--help"))
 

@@ -87,7 +87,9 @@ class ExpectedTest : public testing::Test {
 
   std::string refusal(const std::string& text, bool in_study = true) {
     Problems problems;
-    check_expectations(parse(text), in_study ? FindPlaces([&](const auto& q) { return places(q); }) : FindPlaces(), problems);
+    check_expectations(parse(text),
+                       in_study ? FindPlaces([&](const auto& q) { return places(q); }) : FindPlaces(),
+                       problems);
     return problems.empty() ? "" : problems.all().front().text();
   }
 
@@ -103,46 +105,56 @@ TEST_F(ExpectedTest, OneMember) {
   EXPECT_EQ(judge("{quantity: 'members/dense,seed=1/events/t_gen', is: above, value: 1}").number, 30);
   EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, is: above, value: 0}").number, 0.2);
   EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, take: max, is: above, value: 0}").number, 1);
-  EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, at_step: 10, is: above, value: 0}").number, 0.5);
+  EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, at_step: 10, is: above, value: 0}").number,
+            0.5);
 }
 
 TEST_F(ExpectedTest, OverSeeds) {
   const auto number = [&](const std::string& take) {
-    return judge("{quantity: members/dense/training/test_acc, first: {above: 0.95}, over: seeds, take: " + take +
-                 ", is: above, value: 0}").number;
+    return judge("{quantity: members/dense/training/test_acc, first: {above: 0.95}, over: seeds, take: " +
+                 take + ", is: above, value: 0}")
+        .number;
   };
   EXPECT_EQ(number("median"), 30);
   EXPECT_EQ(number("mean"), 30);
   EXPECT_EQ(number("min"), 20);
   EXPECT_EQ(number("max"), 40);
   EXPECT_EQ(number("count"), 3);
-  EXPECT_EQ(judge("{quantity: members/dense/events/t_gen, over: seeds, is: within, value: 31, rel_tol: 0.05}").number, 30);
+  EXPECT_EQ(judge("{quantity: members/dense/events/t_gen, over: seeds, is: within, value: 31, rel_tol: 0.05}")
+                .number,
+            30);
 }
 
 TEST_F(ExpectedTest, ASeedWithoutAValueSpoilsAllButTheCount) {
   const auto verdict = judge("{quantity: members/ticket/events/t_gen, over: seeds, is: below, value: 1000}");
   EXPECT_FALSE(verdict.met);
   EXPECT_EQ(verdict.found, "missing in 1 of 3 seeds");
-  EXPECT_EQ(judge("{quantity: members/ticket/events/t_gen, over: seeds, take: count, is: above, value: 1}").number, 2);
+  EXPECT_EQ(
+      judge("{quantity: members/ticket/events/t_gen, over: seeds, take: count, is: above, value: 1}").number,
+      2);
 }
 
 TEST_F(ExpectedTest, NeverHoldsForEverySeed) {
   EXPECT_TRUE(judge("{quantity: 'members/ticket,seed=2/events/t_gen', is: never}").met);
   EXPECT_FALSE(judge("{quantity: members/ticket/events/t_gen, over: seeds, is: never}").met);
   EXPECT_FALSE(judge("{quantity: members/alone/events/t_gen, is: never}").met);
-  EXPECT_TRUE(judge("{quantity: members/ticket/training/test_loss, first: {below: 0.1}, over: seeds, is: never}").met);
+  EXPECT_TRUE(
+      judge("{quantity: members/ticket/training/test_loss, first: {below: 0.1}, over: seeds, is: never}")
+          .met);
 }
 
 TEST_F(ExpectedTest, RatiosAreTakenSeedBySeed) {
   write("fast,seed=2", 10);  // in another order than dense
   write("fast,seed=0", 20);
   write("fast,seed=1", 30);
-  const auto mean = judge("{quantity: members/fast/events/t_gen, divided_by: members/dense/events/t_gen, over: seeds, "
-                          "take: mean, is: below, value: 1}");
+  const auto mean = judge(
+      "{quantity: members/fast/events/t_gen, divided_by: members/dense/events/t_gen, over: seeds, "
+      "take: mean, is: below, value: 1}");
   EXPECT_NEAR(mean.number, (10.0 / 20 + 20.0 / 40 + 30.0 / 30) / 3, 1e-15);
   EXPECT_TRUE(mean.met);
-  const auto by_one = judge("{quantity: members/dense/events/t_gen, divided_by: members/alone/events/t_gen, over: seeds, "
-                            "take: max, is: above, value: 1}");
+  const auto by_one = judge(
+      "{quantity: members/dense/events/t_gen, divided_by: members/alone/events/t_gen, over: seeds, "
+      "take: max, is: above, value: 1}");
   EXPECT_EQ(by_one.number, 2);
 }
 
@@ -153,17 +165,29 @@ TEST_F(ExpectedTest, ResultsThatAreNotThere) {
 }
 
 TEST_F(ExpectedTest, RefusesWhatClaimsNothing) {
-  EXPECT_NE(refusal("{quantity: members/dense/events/t_gen, is: below, value: 1}").find("once for each of 3 seeds"), std::string::npos);
-  EXPECT_NE(refusal("{quantity: members/dens/events/t_gen, is: below, value: 1}").find("of a member of this study"), std::string::npos);
-  EXPECT_NE(refusal("{quantity: events/t_gen, is: below, value: 1}").find("of a member of this study"), std::string::npos);
-  EXPECT_NE(refusal("{quantity: members/alone/events/t_gen, divided_by: members/alone/events/t_gen, is: never}").find("ratio"),
+  EXPECT_NE(
+      refusal("{quantity: members/dense/events/t_gen, is: below, value: 1}").find("once for each of 3 seeds"),
+      std::string::npos);
+  EXPECT_NE(
+      refusal("{quantity: members/dens/events/t_gen, is: below, value: 1}").find("of a member of this study"),
+      std::string::npos);
+  EXPECT_NE(refusal("{quantity: events/t_gen, is: below, value: 1}").find("of a member of this study"),
             std::string::npos);
-  EXPECT_NE(refusal("{quantity: members/alone/events/t_gen, take: median, is: below, value: 1}").find("over: seeds"), std::string::npos);
-  EXPECT_NE(refusal("{quantity: members/dense/events/t_gen, over: seeds, take: last, is: below, value: 1}").find("no last"),
+  EXPECT_NE(
+      refusal("{quantity: members/alone/events/t_gen, divided_by: members/alone/events/t_gen, is: never}")
+          .find("ratio"),
+      std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/alone/events/t_gen, take: median, is: below, value: 1}")
+                .find("over: seeds"),
             std::string::npos);
-  EXPECT_NE(refusal("{quantity: events/t_gen, over: seeds, is: below, value: 1}", false).find("one run has one seed"),
+  EXPECT_NE(refusal("{quantity: members/dense/events/t_gen, over: seeds, take: last, is: below, value: 1}")
+                .find("no last"),
             std::string::npos);
-  EXPECT_NE(refusal("{quantity: test_loss, is: within, value: 1}", false).find("needs 2 value(s)"), std::string::npos);
+  EXPECT_NE(refusal("{quantity: events/t_gen, over: seeds, is: below, value: 1}", false)
+                .find("one run has one seed"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: test_loss, is: within, value: 1}", false).find("needs 2 value(s)"),
+            std::string::npos);
   EXPECT_EQ(refusal("{quantity: test_loss, divided_by: train_loss, is: below, value: 1}", false), "");
 }
 

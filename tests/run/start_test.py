@@ -10,7 +10,7 @@ import numpy as np
 import tiny_run
 from tiny_run import LINEAR, POLYNOMIALS, ProgramTest, contents, status_of, variant
 
-DENSE = variant(POLYNOMIALS, computational_limits={"checkpoint_frequency": 10})
+DENSE = variant(POLYNOMIALS, computational_limits={"checkpoint_epochs": [10, 20]})
 
 
 def parameters_in(path, group="parameters"):
@@ -78,17 +78,27 @@ class StartTest(ProgramTest):
 
     def test_gradient_descent_goes_on_as_if_it_had_not_stopped(self):
         # Plain sgd has no state beside the parameters: twenty epochs from epoch 20 are the last twenty of forty.
-        whole = self.train("whole", LINEAR, ranks=2)
+        whole = self.train("whole", variant(LINEAR, computational_limits={"checkpoint_epochs": [20]}), ranks=2)
         half = self.train("half", variant(LINEAR, training={"epochs": 20, "init_from": {"run": str(whole), "epoch": 20}}),
                           ranks=2)
         expected = parameters_in(last_checkpoint(whole))
         for name, value in parameters_in(last_checkpoint(half)).items():
             np.testing.assert_array_equal(value, expected[name])
 
-    def test_the_checkpoint_after_an_event(self):
-        early = self.train("early", variant(DENSE, training={"generalised_at": 0.0}))
-        run = self.ticket("from_event", run=str(early), epoch="t_gen")
-        self.assert_start(run, parameters_in(early / "checkpoints" / "epoch_10.h5"))
+    def test_the_first_epoch_after_an_event(self):
+        # In minibatches: the event falls within an epoch, and theta at its beginning has not generalised yet.
+        content = variant(DENSE, training={"generalised_at": 0.25, "batch_size": 5, "log_interval": 1, "log_unit": "step"})
+        early = self.train("early", content)
+        with h5py.File(early / "metrics.h5") as file:
+            step, epoch = int(file["events/t_gen_step"][()]), int(file["events/t_gen_epoch"][()])
+        self.assertTrue(0 < epoch < 40 and step > 5 * epoch, (step, epoch))
+        run = self.train("from_event", variant(content, training={"init_from": {"run": str(early), "epoch": "t_gen"}}))
+        self.assert_start(run, parameters_in(early / "checkpoints" / f"epoch_{epoch + 1}.h5"))
+
+    def test_an_event_at_the_very_start(self):
+        early = self.train("at_once", variant(DENSE, training={"generalised_at": 0.0}))
+        run = self.ticket("from_the_start", run=str(early), epoch="t_gen")
+        self.assert_start(run, parameters_in(self.untrained / "checkpoints" / "epoch_0.h5"))
 
     def test_a_random_mask_keeps_as_many_in_each_parameter(self):
         run = self.ticket("random", epoch=0, mask={"keep": 0.4, "kind": "random", "scope": "parameter"})
@@ -123,11 +133,11 @@ class StartTest(ProgramTest):
         self.assertEqual(self.call("run", unfinished, "--max-time", "0.001").code, 75)
         wide = self.train("wide", variant(DENSE, model={"width": 8}))
         for name, start, text in (
-                ("nowhere", {"run": "nowhere"}, "nowhere is not a run directory"),
-                ("no_epoch", {"run": str(self.dense), "epoch": 7}, "it has those of epochs 10, 20, 30, 40"),
+                ("lost", {"run": "nowhere/at_all"}, "nowhere/at_all is not a run directory"),
+                ("no_epoch", {"run": str(self.dense), "epoch": 7}, "it has those of epochs 10, 20, 40"),
                 ("no_event", {"run": str(self.dense), "epoch": "t_gen"}, "has not generalised"),
                 ("not_ended", {"run": str(self.folder / "unfinished")}, "has not ended"),
-                ("other_model", {"run": str(wide)}, "U_1 is 8 x 7 there and 6 x 7 here"),
+                ("other_model", {"run": str(wide)}, "U_1 is 7 x 8 there and 7 x 6 here"),
                 ("outside", {"run": "member:dense"}, "only a study has members"),
                 ("no_parameter", {"run": str(self.dense), "mask": {"parameters": ["U_9"]}}, "no parameter 'U_9'"),
                 ("typing", {"run": str(self.dense), "mask": {"kep": 0.3}}, "did you mean training.init_from.mask.keep?")):

@@ -74,6 +74,15 @@ class StopTest(StudyProgram):
         self.assertEqual(self.column("one_rank", "members/status"), ["checkpointed", "checkpointed", "pending"])
         self.assert_resumes("one_rank")
 
+    def test_a_signal_to_a_leader_that_waits_for_a_predecessor(self):
+        config = self.write_study("waiting", LONG, {"ranks_per_member": 1, "members": [
+            {"name": "first"}, {"name": "second", "overrides": ["training.seed=1"], "after": "first"}]})
+        process = self.start("run", config, "--verbosity", "quiet", ranks=2)
+        wait_for_rows(self.folder / "waiting" / "members" / "first", 100, process)
+        os.kill(children_of(process.pid)[1], signal.SIGUSR1)
+        self.assertEqual(self.wait(process).code, 75)
+        self.assertEqual(self.column("waiting", "members/status"), ["checkpointed", "pending"])
+
     def test_a_time_limit(self):
         config = self.config("limit")
         finished = self.call("run", config, "--verbosity", "quiet", "--max-time", "0.05", ranks=2)
@@ -175,12 +184,12 @@ expected:
         finished = self.call("check", path)
         self.assertEqual(finished.code, 2)
         for text in ("mistakes_base.yaml:4:3: training.lrr: unknown key, did you mean training.lr?",
-                     "mistakes.yaml:7:61: study.members[3].after: 'frist' is not a member of this study, did you mean first?",
+                     "mistakes.yaml:7:57: study.members[3].after: 'frist' is not a member of this study, did you mean first?",
                      "which waits for it (neither could ever start)",
                      "mistakes.yaml:10:7: study.members[6]: a second member is called 'egg'",
                      "mistakes.yaml:11:7: study.members[7]: 'a/b' cannot name a folder",
                      "mistakes.yaml:12:33: training.sed: unknown key, did you mean training.seed?",
-                     "mistakes.yaml:12:51: not of the form key.path=value",
+                     "mistakes.yaml:12:49: not of the form key.path=value",
                      "expected[0].quantity: 'members/nobody/train_loss' is not members/NAME/DATASET of a member",
                      "expected[1].quantity: 'train_loss' is not members/NAME/DATASET of a member"):
             self.assertIn(text, finished.err)

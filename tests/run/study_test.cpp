@@ -1,5 +1,6 @@
 // Is every member of a study the run that it would be alone, and does a failing one harm nobody?
-// On every number of ranks for each member that fits, with several groups at a time where there are ranks for them.
+// On every number of ranks for each member that fits, with several groups at a time where there are ranks for
+// them.
 #include "run/study.hpp"
 
 #include <gtest/gtest.h>
@@ -54,8 +55,9 @@ class StudyTest : public testing::Test {
 TEST_F(StudyTest, EveryMemberIsTheRunThatItWouldBeAlone) {
   for (int size = 1; size <= world_.size(); ++size) {
     const auto name = "study_" + std::to_string(size);
-    const auto result = run(name, "study: {base: base.yaml, seeds: [0, 1], ranks_per_member: " + std::to_string(size) +
-                                      ", members: [{name: slow}, {name: fast, overrides: [training.lr=0.03]}]}");
+    const auto result =
+        run(name, "study: {base: base.yaml, seeds: [0, 1], ranks_per_member: " + std::to_string(size) +
+                      ", members: [{name: slow}, {name: fast, overrides: [training.lr=0.03]}]}");
     EXPECT_EQ(result.problem, "");
     auto part = world_.split(world_.rank() < size ? 0 : 1);
     const std::pair<std::string, std::vector<std::string>> members[] = {
@@ -65,7 +67,8 @@ TEST_F(StudyTest, EveryMemberIsTheRunThatItWouldBeAlone) {
         {"fast,seed=1", {"training.lr=0.03", "training.seed=1"}}};
     for (const auto& [member, overrides] : members) {
       const auto alone = folder_.path() / (name + "_alone") / member;
-      if (world_.rank() < size) run_configuration(part, folder_.path() / "base.yaml", alone, overrides, experiments_);
+      if (world_.rank() < size)
+        run_configuration(part, folder_.path() / "base.yaml", alone, overrides, experiments_);
       world_.on_root([&, &m = member] {
         const auto found = published(directory(name) / "members" / m);
         EXPECT_TRUE(found.contains("eigenvalues"));
@@ -79,7 +82,8 @@ TEST_F(StudyTest, EveryMemberIsTheRunThatItWouldBeAlone) {
 TEST_F(StudyTest, AFailingMemberSkipsItsFollowersOnly) {
   for (const int size : {1, world_.size()}) {
     const auto name = "failing_" + std::to_string(size);
-    const auto result = run(name, "study: {base: base.yaml, ranks_per_member: " + std::to_string(size) + R"(, members: [
+    const auto result =
+        run(name, "study: {base: base.yaml, ranks_per_member: " + std::to_string(size) + R"(, members: [
       {name: diverging, overrides: {training.lr: 1.0e+200}}, {name: follower, overrides: {training.seed: 1}, after: diverging},
       {name: sound, overrides: {training.seed: 2}}]})");
     world_.on_root([&, &name = name] {
@@ -99,9 +103,10 @@ training: {epochs: 300, generalised_at: 0.0}
 )");
   world_.on_root([&] {
     const auto file = directory("table") / "study.h5";
-    EXPECT_EQ(texts("table", "members/name"),
-              (std::vector<std::string>{"lr=0.01,seed=3", "lr=0.01,seed=4", "lr=0.02,seed=3", "lr=0.02,seed=4"}));
-    EXPECT_EQ(texts("table", "members/overrides/training.lr"), (std::vector<std::string>{"0.01", "0.01", "0.02", "0.02"}));
+    EXPECT_EQ(texts("table", "members/name"), (std::vector<std::string>{"lr=0.01,seed=3", "lr=0.01,seed=4",
+                                                                        "lr=0.02,seed=3", "lr=0.02,seed=4"}));
+    EXPECT_EQ(texts("table", "members/overrides/training.lr"),
+              (std::vector<std::string>{"0.01", "0.01", "0.02", "0.02"}));
     EXPECT_EQ(read_numbers(file, "members/seed"), (std::vector<double>{3, 4, 3, 4}));
     EXPECT_EQ(texts("table", "observables/group"), (std::vector<std::string>{"lr=0.01", "lr=0.02"}));
     const auto t_gen = read_numbers(file, "members/t_gen");
@@ -111,22 +116,38 @@ training: {epochs: 300, generalised_at: 0.0}
     }
     EXPECT_EQ(read_numbers(file, "observables/t_gen/count"), (std::vector<double>{2, 2}));
     EXPECT_EQ(read_numbers(file, "observables/t_gen/mean")[1], (t_gen[2] + t_gen[3]) / 2);
-    EXPECT_NEAR(read_numbers(file, "observables/t_gen/sd")[0], std::abs(t_gen[0] - t_gen[1]) / std::sqrt(2.0), 1e-12);
+    EXPECT_NEAR(read_numbers(file, "observables/t_gen/sd")[0], std::abs(t_gen[0] - t_gen[1]) / std::sqrt(2.0),
+                1e-12);
     const auto handle = hdf5::open_file(file);
     const auto attributes = hdf5::read_attributes(hdf5::open_dataset(handle, "observables/t_gen/sd"));
-    for (const auto* name : {"long_name", "units", "definition"}) EXPECT_NE(find_attribute(attributes, name), nullptr) << name;
+    for (const auto* name : {"long_name", "units", "definition"})
+      EXPECT_NE(find_attribute(attributes, name), nullptr) << name;
   });
 }
 
 TEST_F(StudyTest, GrowsByMembersButNeverMixesThem) {
   run("growing", "study: {base: base.yaml, seeds: [0]}");
   EXPECT_EQ(run("growing", "study: {base: base.yaml, seeds: [0, 1]}").problem, "");
-  world_.on_root([&] { EXPECT_EQ(texts("growing", "members/status"), (std::vector<std::string>{"done", "done"})); });
-  EXPECT_EQ(code_of([&] { run("growing", "study: {base: base.yaml, seeds: [0, 1]}\ntraining: {lr: 0.02}"); }), ExitCode::user);
+  world_.on_root([&] {
+    EXPECT_EQ(texts("growing", "members/status"), (std::vector<std::string>{"done", "done"}));
+  });
+  EXPECT_EQ(code_of([&] { run("growing", "study: {base: base.yaml, seeds: [0, 1]}\ntraining: {lr: 0.02}"); }),
+            ExitCode::user);
+}
+
+TEST_F(StudyTest, OneFileMayHoldTheBaseAsWell) {
+  run("apart", "study: {base: base.yaml, seeds: [5]}");
+  run("together", std::string("study: {seeds: [5]}\n") + kBase);
+  world_.on_root([&] {
+    const auto member = std::filesystem::path("members") / "seed=5";
+    EXPECT_EQ(differences(published(directory("apart") / member), published(directory("together") / member)),
+              std::vector<std::string>());
+  });
 }
 
 TEST_F(StudyTest, MoreRanksForAMemberThanThereAre) {
-  const auto text = "study: {base: base.yaml, seeds: [0], ranks_per_member: " + std::to_string(world_.size() + 1) + "}";
+  const auto text =
+      "study: {base: base.yaml, seeds: [0], ranks_per_member: " + std::to_string(world_.size() + 1) + "}";
   EXPECT_EQ(code_of([&] { run("wide", text); }), ExitCode::user);
 }
 

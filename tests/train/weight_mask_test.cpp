@@ -134,7 +134,8 @@ TEST(WeightMask, TheScaledStartHasTheNormOfTheMaskedOne) {
       EXPECT_EQ(one_factor, std::string(scope) == "global");
       if (std::string(scope) == "global") continue;
       for (std::size_t k = 0; k < 2; ++k) {
-        EXPECT_NEAR(norm(scaled[k].value, kind), norm(masked[k].value, kind), 1e-10 * norm(dense.flat(), kind));
+        EXPECT_NEAR(norm(scaled[k].value, kind), norm(masked[k].value, kind),
+                    1e-10 * norm(dense.flat(), kind));
       }
     }
   }
@@ -146,7 +147,8 @@ class Regression : public Task {
   explicit Regression(const at::Tensor& columns) {
     const auto inputs = normal_init({15, 6}, 1, 2, "x");
     const auto start = normal_init({2, 6}, 0.5, 1, "S");
-    data_.train = {at::arange(15, at::kLong), inputs.index_select(1, columns), normal_init({15, 2}, 1, 2, "y")};
+    data_.train = {at::arange(15, at::kLong), inputs.index_select(1, columns),
+                   normal_init({15, 2}, 1, 2, "y")};
     data_.test = data_.train.rows({0, 0});
     model_ = std::make_unique<LinearModel>(start.index_select(1, columns));
     loss_ = regression_mse(1e-3);
@@ -169,7 +171,8 @@ TrainingOptions with_optimizer(const std::string& name) {
   return options;
 }
 
-at::Tensor trained(const Communicator& comm, Task& task, const TrainingOptions& options, std::vector<at::Tensor> mask) {
+at::Tensor trained(const Communicator& comm, Task& task, const TrainingOptions& options,
+                   std::vector<at::Tensor> mask) {
   TimerTree timers;
   const StopFlag stop;
   Trainer trainer(comm, task, options, timers);
@@ -202,7 +205,8 @@ TEST(WeightMask, AMaskedModelTrainsAsTheModelWithoutThoseInputs) {
     for (const std::int64_t column : {1, 4}) {
       EXPECT_TRUE(found.select(1, column).eq(0).all().item<bool>()) << optimizer;
     }
-    EXPECT_GT((found - normal_init({2, 6}, 0.5, 1, "S")).index_select(1, kept).abs().min().item<double>(), 1e-3);
+    EXPECT_GT((found - normal_init({2, 6}, 0.5, 1, "S")).index_select(1, kept).abs().min().item<double>(),
+              1e-3);
   }
   comm.free();
 }
