@@ -1,6 +1,8 @@
 #include "experiments/all.hpp"
 
+#include "experiments/01_power_grok/experiment.hpp"
 #include "experiments/03_nanda_progress/experiment.hpp"
+#include "experiments/04_wang_implicit/experiment.hpp"
 #include "experiments/05_liu_omnigrok/experiment.hpp"
 #include "experiments/06_humayun_deep/experiment.hpp"
 #include "experiments/08_doshi_polynomials/experiment.hpp"
@@ -10,7 +12,8 @@
 namespace grokscope {
 
 std::vector<Experiment> all_experiments() {
-  return {nanda_progress(), liu_omnigrok(), humayun_deep(), doshi_polynomials(), levi_linear(), minegishi_tickets()};
+  return {power_grok(),   nanda_progress(),    wang_implicit(), liu_omnigrok(),
+          humayun_deep(), doshi_polynomials(), levi_linear(),   minegishi_tickets()};
 }
 
 }  // namespace grokscope

@@ -15,6 +15,19 @@ namespace grokscope {
 using Norm = TransformerShape::Norm;
 using Init = TransformerShape::Init;
 
+void TransformerShape::declare_widths(Schema& model) {
+  model.add("blocks", blocks, "transformer blocks").at_least(1);
+  model.add("d_model", d_model, "width of the residual stream").at_least(1);
+  model.add("heads", heads, "attention heads; must divide d_model").at_least(1);
+  model.add("d_mlp", d_mlp, "hidden units of each MLP").at_least(1);
+}
+
+void TransformerShape::check_widths(Problems& problems) const {
+  if (d_model % heads == 0) return;
+  problems.add("model.heads", fmt::format("{} does not divide d_model = {}", heads, d_model), "every head has the same width",
+               "use a divisor");
+}
+
 Transformer::Transformer(TransformerShape shape, std::uint64_t seed) : shape_(std::move(shape)), seed_(seed) {
   auto& s = shape_;
   require(s.d_model % s.heads == 0, "d_model must be a multiple of the number of heads");

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/schema.hpp"
 #include "nn/causal_attention.hpp"
 #include "nn/model.hpp"
 
@@ -56,6 +57,10 @@ struct TransformerShape {
   double embedding_dropout = 0;
   double attention_dropout = 0;
   double residual_dropout = 0;
+
+  /// The keys blocks, d_model, heads and d_mlp of a `model` section, and what may be wrong with them.
+  void declare_widths(Schema& model);
+  void check_widths(Problems& problems) const;
 };
 
 /// Tensors as PyTorch's linear maps have them, [d_out, d_in]: embed.W_E and unembed.W_U [vocabulary, d], pos_embed.W_pos
