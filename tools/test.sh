@@ -1,8 +1,8 @@
 #!/bin/bash
 # Does grokscope work here? Installs what is missing, builds into build/, tests. The last line counts the tests.
 #   tools/test.sh          all but the labels ci and slow
-#   tools/test.sh --ci     adds the label ci and two short replications, on two ranks, held to their papers' numbers
-#   tools/test.sh --all    adds the label slow
+#   tools/test.sh --ci     adds the label ci (one job in a Slurm of its own) and two short replications, on two ranks, held to their papers' numbers
+#   tools/test.sh --all    adds the label slow (every job of the label slurm)
 # Exit code: 0 all passed, 1 something failed, 2 unknown argument, 3 packages are missing. Needs no terminal.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -82,7 +82,7 @@ replicate() {
   fi
 }
 
-tools/install_packages.sh
+if [[ ${1:-} == "" ]]; then tools/install_packages.sh; else tools/install_packages.sh --cluster; fi
 if ! build; then
   echo "test.sh: the build failed (its own words are above), nothing was tested" >&2
   failed=1

@@ -1,31 +1,12 @@
-# Finds every third-party library and gives each one target name, `third_party::<name>`,
-# so that a room's CMake line reads like its row in src/README.md.
-set(OMPI_SKIP_MPICXX ON)
-find_package(Threads REQUIRED)
-find_package(MPI REQUIRED COMPONENTS C)
-set(HDF5_PREFER_PARALLEL TRUE)
-find_package(HDF5 REQUIRED COMPONENTS C)
-if(NOT HDF5_IS_PARALLEL)
-  message(FATAL_ERROR "This HDF5 has no MPI support (the segments are written in parallel), "
-                      "install libhdf5-openmpi-dev or point HDF5_ROOT at a parallel build")
-endif()
-find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
-find_package(yaml-cpp REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
-find_package(Torch REQUIRED)
-find_package(BLAS REQUIRED)
-find_package(LAPACK REQUIRED)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(ELPA REQUIRED IMPORTED_TARGET elpa)
-find_library(SCALAPACK_LIBRARY NAMES scalapack-openmpi scalapack REQUIRED)
+# Gives every third-party library one target name, `third_party::<name>`, so that a room's CMake line reads like its row
+# in src/README.md.
+include(ThirdParty)
 
 function(grokscope_third_party name)
   cmake_parse_arguments(ARG "" "" "INCLUDES;LIBRARIES;DEFINITIONS" ${ARGN})
   add_library(third_party_${name} INTERFACE)
   add_library(third_party::${name} ALIAS third_party_${name})
+  install(TARGETS third_party_${name} EXPORT grokscope)
   target_include_directories(third_party_${name} SYSTEM INTERFACE ${ARG_INCLUDES})
   target_link_libraries(third_party_${name} INTERFACE ${ARG_LIBRARIES})
   target_compile_definitions(third_party_${name} INTERFACE ${ARG_DEFINITIONS})

@@ -77,6 +77,8 @@ LaunchInfo read_launch_info() {
     info.expected_ranks = to_int(*tasks);
     info.rank = to_int(std::getenv("SLURM_PROCID"));
   }
+  info.has_pmi = std::getenv("PMIX_RANK") != nullptr || std::getenv("PMI_FD") != nullptr ||
+                 std::getenv("PMI_RANK") != nullptr || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
   if (const auto size = read_variable(info, "OMPI_COMM_WORLD_SIZE")) {
     if (info.launcher == "none") info.launcher = "mpirun";
     info.expected_ranks = to_int(*size);
@@ -91,6 +93,13 @@ LaunchInfo read_launch_info() {
     read_variable(info, name);
   }
   return info;
+}
+
+void check_launcher(const LaunchInfo& info) {
+  if (info.launcher != "srun" || info.has_pmi) return;
+  throw EnvironmentError(fmt::format("srun started {} task(s) without PMI (ranks could not find each other, and MPI_Init "
+                                     "would end them), use 'srun --mpi=pmix' or start the job with mpirun",
+                                     info.expected_ranks));
 }
 
 std::vector<std::string> check_launch(const LaunchInfo& info, int world_size, int threads_per_rank) {

@@ -28,13 +28,18 @@ class MpiEnvironment {
 struct LaunchInfo {
   std::string launcher;  ///< "mpirun", "srun" or "none"
   int expected_ranks = 1;
-  int rank = 0;            ///< as the launcher counts; for what must be said before MPI has started
+  int rank = 0;          ///< as the launcher counts; for what must be said before MPI has started
+  bool has_pmi = false;  ///< the launcher offers a way by which ranks find each other
   int cores_per_rank = 0;  ///< allowed by the affinity mask, 0 when unknown
   std::string host;
   std::vector<std::pair<std::string, std::string>> consulted;  ///< environment variables that were read, with values
 };
 
 LaunchInfo read_launch_info();
+
+/// Refuses an srun that gives its tasks no PMI (EnvironmentError): Open MPI would end each of them within MPI_Init, where
+/// nothing can be said any more. Called before MPI starts. Local.
+void check_launcher(const LaunchInfo& info);
 
 /// Refuses a launch that cannot be what was meant (EnvironmentError): srun started N tasks and each sees a communicator
 /// of 1. Returns warnings about cores against threads. Local.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "base/text.hpp"
 
@@ -15,9 +16,25 @@ volatile std::sig_atomic_t received_signal = 0;
 constexpr std::array kSignals{SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
 std::array<struct sigaction, kSignals.size()> previous_actions;
 
+/// When the first signal came. Written before received_signal, which says that it is there.
+timespec received_at;
+constexpr double kEcho_s = 2;
+
+bool is_echo(int signal) {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto since_s = static_cast<double>(now.tv_sec - received_at.tv_sec) +
+                       1e-9 * static_cast<double>(now.tv_nsec - received_at.tv_nsec);
+  return signal == received_signal && since_s < kEcho_s;
+}
+
 extern "C" void note_signal(int signal) {
-  if (received_signal != 0) std::_Exit(static_cast<int>(ExitCode::requeue));
-  received_signal = signal;
+  if (received_signal == 0) {
+    ::clock_gettime(CLOCK_MONOTONIC, &received_at);
+    received_signal = signal;
+  } else if (!is_echo(signal)) {
+    std::_Exit(static_cast<int>(ExitCode::requeue));
+  }
 }
 
 }  // namespace

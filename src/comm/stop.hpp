@@ -14,7 +14,8 @@
 namespace grokscope {
 
 /// Installs handlers for SIGUSR1, SIGUSR2, SIGTERM and SIGINT (Ctrl-C) while it lives (one per process). The first signal
-/// is a wish, a second one within the same process ends it at once.
+/// is a wish, a second one within the same process ends it at once. The same signal again within two seconds is the same
+/// wish: Slurm signals mpirun and the ranks alike, and mpirun then passes on what they already have.
 class SignalWatch {
  public:
   SignalWatch();

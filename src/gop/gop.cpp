@@ -76,7 +76,7 @@ GopResult GopMeter::measure(const GradientMatrix& g, const GopRequest& request, 
   result.path = side.side == Side::gram ? "gram" : "dense";
   log_once("full GOP: " + side.reason);
   for (const auto& tap : g.mine().taps) {
-    if (!tap.has_kernel) log_once("no kernel for " + tap.parameter + ": its gradients are made one example at a time");
+    if (!tap.has_kernel) log_.warn("no kernel for {} (its gradients are made one example at a time, slowly)", tap.parameter);
   }
   if (work.side == Side::gram) {
     fill_gram_by_layer(work);

@@ -106,6 +106,15 @@ void forget_unwritten(hid_t file) {
   ::close(memory);
 }
 
+/// Bytes that the datasets below `name` take, links followed.
+std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
+  const Handle object(check(H5Oopen(parent.get(), name.c_str(), H5P_DEFAULT), "open", parent.get(), name), H5Oclose);
+  if (H5Iget_type(object.get()) == H5I_DATASET) return H5Dget_storage_size(object.get());
+  std::uint64_t bytes = 0;
+  for (const auto& child : list_children(object)) bytes += stored_bytes(object, child);
+  return bytes;
+}
+
 bool is_changeable_serial_file(hid_t id) {
   if (H5Iget_type(id) != H5I_FILE) return false;
   unsigned intent = H5F_ACC_RDONLY;
@@ -256,6 +265,7 @@ void unlink(const Handle& parent, const std::string& path) {
 }
 
 void copy_whole(const Handle& from, const std::string& name, const Handle& to) {
+  require_room(to, stored_bytes(from, name));
   const Handle copying(H5Pcreate(H5P_OBJECT_COPY), H5Pclose);
   check(H5Pset_copy_object(copying.get(), H5O_COPY_EXPAND_EXT_LINK_FLAG | H5O_COPY_EXPAND_SOFT_LINK_FLAG), "copy", from.get(), name);
   const auto links = link_creation();

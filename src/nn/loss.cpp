@@ -52,6 +52,25 @@ class TokenCrossEntropy : public Loss {
   CrossEntropy of_token_;
 };
 
+class PlainCrossEntropy : public Loss {
+ public:
+  explicit PlainCrossEntropy(at::ScalarType dtype) : dtype_(dtype) {}
+
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return -at::log_softmax(outputs.to(dtype_), 1).gather(1, targets.unsqueeze(1)).squeeze(1);
+  }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    return outputs.argmax(1) == targets;
+  }
+  std::string definition() const override {
+    return fmt::format("loss_i = -log softmax(z_i)[y_i] by log_softmax in {}; training loss = mean over i",
+                       dtype_ == at::kDouble ? "float64" : "float32");
+  }
+
+ private:
+  at::ScalarType dtype_;
+};
+
 class OneHotMse : public Loss {
  public:
   explicit OneHotMse(at::ScalarType dtype) : dtype_(dtype) {}
@@ -91,11 +110,38 @@ class RegressionMse : public Loss {
   double tolerance_;
 };
 
+class TemplateMse : public Loss {
+ public:
+  TemplateMse(const at::Tensor& templates, at::ScalarType dtype) : templates_(templates.to(dtype)), dtype_(dtype) {}
+
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    const auto z = outputs.to(dtype_);
+    return (z - templates_.to(z.device()).index_select(0, targets)).square().mean(1);
+  }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
+    const auto z = outputs.to(dtype_);
+    const auto distances = (z.unsqueeze(1) - templates_.to(z.device()).unsqueeze(0)).square().sum(2);
+    return distances.argmin(1) == targets;
+  }
+  std::string definition() const override {
+    return "loss_i = mean over outputs of (z_i - Y_{y_i})^2, Y the templates; training loss = mean over i; correct when "
+           "Y_{y_i} is the nearest template";
+  }
+
+ private:
+  at::Tensor templates_;
+  at::ScalarType dtype_;
+};
+
 }  // namespace
 
 std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype) { return std::make_unique<CrossEntropy>(dtype); }
 std::unique_ptr<Loss> token_cross_entropy(at::ScalarType dtype) { return std::make_unique<TokenCrossEntropy>(dtype); }
+std::unique_ptr<Loss> plain_cross_entropy(at::ScalarType dtype) { return std::make_unique<PlainCrossEntropy>(dtype); }
 std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype) { return std::make_unique<OneHotMse>(dtype); }
 std::unique_ptr<Loss> regression_mse(double tolerance) { return std::make_unique<RegressionMse>(tolerance); }
+std::unique_ptr<Loss> template_mse(const at::Tensor& templates, at::ScalarType dtype) {
+  return std::make_unique<TemplateMse>(templates, dtype);
+}
 
 }  // namespace grokscope

@@ -30,10 +30,19 @@ std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype);
 /// those whose target is not negative (0 if there are none), and a row is correct when all of them are right.
 std::unique_ptr<Loss> token_cross_entropy(at::ScalarType dtype);
 
+/// -log softmax(z)_y by one log_softmax in `dtype`, as most programs compute it. The gradient p_y - 1 at the right class
+/// rounds to exactly 0 beyond a margin of some 16 in float32 while those of the wrong classes remain: paper 07 studies
+/// what follows. targets [n] int64.
+std::unique_ptr<Loss> plain_cross_entropy(at::ScalarType dtype);
+
 /// mean over classes of (z_c - [c = y])^2; targets [n] int64.
 std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype);
 
 /// mean over outputs of (z - y)^2; an example is correct when that mean is below `tolerance`. targets [n, d_out].
 std::unique_ptr<Loss> regression_mse(double tolerance);
+
+/// mean over outputs of (z - Y_y)^2 for templates Y [classes, d_out], in `dtype`; an example is correct when no template
+/// is nearer than its own. targets [n] int64.
+std::unique_ptr<Loss> template_mse(const at::Tensor& templates, at::ScalarType dtype);
 
 }  // namespace grokscope

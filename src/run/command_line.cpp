@@ -52,11 +52,13 @@ int local_command(const std::function<std::string()>& make_text) {
 
 /// Runs `work` on every rank. An error that all ranks share is printed once; any other ends the job.
 int parallel_command(int argc, char** argv, const std::function<int(const Communicator&)>& work) {
+  const auto launch = read_launch_info();
   std::optional<MpiEnvironment> mpi;
   try {
+    check_launcher(launch);
     mpi.emplace(&argc, &argv);
   } catch (const Error& error) {
-    if (read_launch_info().rank == 0) fmt::print(stderr, "grokscope: {}\n", error.what());
+    if (launch.rank == 0) fmt::print(stderr, "grokscope: {}\n", error.what());
     return static_cast<int>(error.code());
   }
   int code = 0;

@@ -84,6 +84,7 @@ class Session {
   Seen seen_ = Seen::nothing;   ///< of the present moment
   bool was_done_ = false;
   std::int64_t last_commit_epoch_ = -1;
+  Seen last_commit_seen_ = Seen::nothing;  ///< how much of that moment the commit holds
   double last_commit_at_s_ = 0;
   Stopwatch watch_;
   std::int64_t first_step_ = 0;
@@ -149,6 +150,7 @@ void Session::resume() {
   seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint->cursor, "seen"));
   was_done_ = attribute_value<std::int64_t>(checkpoint->cursor, "done") != 0;
   last_commit_epoch_ = checkpoint->epoch;
+  last_commit_seen_ = seen_;
   first_step_ = trainer_->now().step;
   // Events and the stop rule are functions of the evaluations so far.
   const auto rows = find_array(checkpoint->arrays, "probes/session/history");
@@ -267,7 +269,8 @@ void Session::check_finite(const Moment& now, const StepPass& pass) {
 bool Session::commit_due(const Moment& now) const {
   if (now.final) return true;
   const auto frequency = c_.limits.checkpoint_frequency;
-  if (!now.at_epoch_start() || now.epoch == last_commit_epoch_ || now.epoch == 0 || now.epoch % frequency != 0) return false;
+  const bool is_committed = now.epoch == last_commit_epoch_ && last_commit_seen_ == Seen::everything;
+  if (!now.at_epoch_start() || is_committed || now.epoch == 0 || now.epoch % frequency != 0) return false;
   // Commits may cost a hundredth of the time. The root's clock decides for all; nothing that is computed depends on it.
   const double since_last = comm_.broadcast_value(watch_.seconds() - last_commit_at_s_);
   return since_last >= 100 * writer_->last_commit_s();
@@ -330,6 +333,7 @@ void Session::commit(const Moment& now, Seen seen) {
   }
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
+  last_commit_seen_ = seen;
   last_commit_at_s_ = watch_.seconds();
   write_status(RunState::running, "", 0);
 }

@@ -1,5 +1,6 @@
 #include "train/optimizer.hpp"
 
+#include <fmt/format.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
@@ -18,6 +19,16 @@ int group_of(const Parameter& parameter, const std::vector<ParameterGroup>& grou
     if (parameter.name.find(groups[g].match) != std::string::npos) return static_cast<int>(g);
   }
   return -1;
+}
+
+/// A group that nobody is in is a misspelt name: its rates would silently not be used.
+[[noreturn]] void fail_empty_group(const ParameterGroup& group, const ParameterSet& parameters) {
+  std::string names;
+  for (const auto& p : parameters.all()) names += (names.empty() ? "" : " ") + p.name;
+  UserError error(fmt::format("training.parameter_groups: no parameter is left for the group that matches '{}' (its rates "
+                              "would never be used), write a part of one of these names: {}", group.match, names));
+  error.set_on_all_ranks();
+  throw error;
 }
 
 std::string state_key(const Parameter& parameter) {
@@ -64,6 +75,7 @@ Optimizer::Optimizer(const ParameterSet& parameters, const TrainingOptions& opti
     for (const auto& p : parameters.all()) {
       if (group_of(p, options.parameter_groups) == g) members.push_back(p.value);
     }
+    if (g >= 0 && members.empty()) fail_empty_group(options.parameter_groups[static_cast<std::size_t>(g)], parameters);
     const auto* own = g < 0 ? nullptr : &options.parameter_groups[static_cast<std::size_t>(g)];
     const double lr = own ? own->lr.value_or(options.lr) : options.lr;
     const double decay = own ? own->weight_decay.value_or(options.weight_decay) : options.weight_decay;

@@ -15,7 +15,7 @@ namespace grokscope {
 
 class Optimizer {
  public:
-  /// `parameters` must outlive this and keep their tensors.
+  /// `parameters` must outlive this and keep their tensors. Throws UserError when a declared group holds no parameter.
   Optimizer(const ParameterSet& parameters, const TrainingOptions& options);
   ~Optimizer();
   Optimizer(Optimizer&&) noexcept;

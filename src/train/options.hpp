@@ -22,7 +22,7 @@ struct ConfigType<BatchSize> {
   static Node format(const BatchSize& value);
 };
 
-/// Parameters whose name contains `match` get their own rates.
+/// Parameters whose name contains `match` get their own rates; of several groups that match, the first one counts.
 struct ParameterGroup {
   std::string match;
   std::optional<double> lr;

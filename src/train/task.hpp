@@ -99,6 +99,10 @@ class Task {
   /// The paper's own quantities at this moment. Every process calls it.
   virtual void observe(const Moment&, const Spread&, Record&) const {}
 
+  /// Called before every optimizer step, so that observe() can compare the two sides of a step. What it keeps belongs to
+  /// state() as well.
+  virtual void before_update(const Moment&) {}
+
   /// Follows every observe(): keeps what observations of later moments are compared with.
   virtual void remember(const Moment&) {}
   /// What was kept, under any names: checkpoints hold it, so that a resumed run observes the same.

@@ -113,6 +113,7 @@ Evaluation Trainer::evaluate(const StepPass& pass) const {
 
 void Trainer::update() {
   const auto timer = timers_.scope("update");
+  task_.before_update(now());
   optimizer_.update(gradients_, step_);
   ++step_;
 }

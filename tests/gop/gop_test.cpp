@@ -5,12 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "every_rank_test.hpp"
 #include "gop/reference_metrics.hpp"
 #include "gop/small_models.hpp"
 #include "gradients/explicit_gradients.hpp"
+#include "nn/sequence_models.hpp"
 
 namespace grokscope {
 namespace {
@@ -508,6 +510,32 @@ TEST_F(GopTest, TheCheckAgainstAutogradSeesAWrongGradient) {
         << path;
     EXPECT_TRUE(std::isnan(measure(m, settings(path)).record.value_of("checks/autograd_residual")));
   }
+}
+
+TEST_F(GopTest, AParameterWithoutAKernelIsMeasuredAndReported) {
+  const auto blocks = sequence_blocks(13);
+  const auto m = std::find_if(blocks.begin(), blocks.end(), [](const auto& b) { return b.name == "no kernel"; });
+  ASSERT_NE(m, blocks.end());
+  const auto g = explicit_g(*m);
+  const auto expected = reference_metrics(g, norm_of(g.mean(0)), kOptions);
+  for (const char* path : {"gram", "dense"}) expect_metrics(measure(*m, settings(path)).record, "", expected, path);
+  ASSERT_EQ(log.warnings().size(), 2u) << "one for each of s and t, none for W";
+  EXPECT_NE(log.warnings()[0].text.find("no kernel for s"), std::string::npos);
+  EXPECT_NE(log.warnings()[1].text.find("no kernel for t"), std::string::npos);
+}
+
+TEST_F(GopTest, SequenceModelsEqualExplicitGradients) {
+  for (const auto& m : small_transformers(17)) {
+    const auto g = explicit_g(m);
+    const auto expected = reference_metrics(g, norm_of(g.mean(0)), kOptions);
+    const auto result = measure(m, settings("gram"), kLayerSpectra);
+    expect_metrics(result.record, "", expected, m.name);
+    for (const auto& layer : m.model->parameters.layers()) {
+      const double trace = g.slice(1, layer.range.begin, layer.range.end).square().sum().item<double>() / 17;
+      EXPECT_NEAR(result.record.value_of("layers/" + layer.name + "/gop_trace"), trace, 1e-10 * trace) << layer.name;
+    }
+  }
+  EXPECT_TRUE(log.warnings().empty());
 }
 
 TEST_F(GopTest, MeasuringTwiceGivesTheSameBits) {

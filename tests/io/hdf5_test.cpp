@@ -3,6 +3,7 @@
 #include "io/hdf5.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -139,6 +140,51 @@ TEST_F(Hdf5Test, ErrorsNameThePathAndTheCause) {
   const auto message = message_of([&] { hdf5::read_array(file, "group/absent"); });
   EXPECT_NE(message.find("cannot open dataset 'group/absent' in " + path.string()), std::string::npos)
       << message;
+}
+
+/// Lowers `ulimit -f` while it lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const struct rlimit lower = {bytes, before_.rlim_max};
+    require(::setrlimit(RLIMIT_FSIZE, &lower) == 0, "no lower limit");
+  }
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  struct rlimit before_ = {};
+};
+
+TEST_F(Hdf5Test, AFileThatWouldPassTheLimitIsRefusedAndCloses) {
+  const std::vector<double> values(250'000, 1.0);  // 2 MB
+  const auto array = NamedArray::from<double>("x", {250'000}, values);
+  const FileSizeLimit limit(4'000'000);
+  auto file = hdf5::create_file(path);
+  hdf5::write_array(file, "first", array);
+  for (const int gzip_level : {0, 4}) {
+    const auto message = message_of([&] { hdf5::write_array(file, "second", array, {}, gzip_level); });
+    EXPECT_NE(message.find("limit of 4.0 MB on the size of files, ulimit -f"), std::string::npos) << message;
+  }
+  EXPECT_NE(message_of([&] { hdf5::copy_whole(file, "first", file); }).find("ulimit -f"), std::string::npos);
+  EXPECT_EQ(message_of([&] { file.close(); }), "no error");
+  EXPECT_EQ(hdf5::list_children(hdf5::open_file(path)), std::vector<std::string>{"first"});
+}
+
+TEST_F(Hdf5Test, AFileFullOfSmallThingsIsRefusedAndCloses) {
+  const FileSizeLimit limit(1'400'000);
+  auto file = hdf5::create_file(path);
+  int count = 0;
+  const auto message = message_of([&] {
+    for (; count < 100'000; ++count) {
+      hdf5::write_array(file, "group/" + std::to_string(count), NamedArray::scalar("", 1.0), {{"units", "1"}});
+    }
+  });
+  EXPECT_NE(message.find("ulimit -f"), std::string::npos) << message;
+  EXPECT_GT(count, 100);
+  EXPECT_EQ(message_of([&] { file.close(); }), "no error");
 }
 
 TEST_F(Hdf5Test, ATruncatedFileDoesNotOpen) {

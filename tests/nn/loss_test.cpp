@@ -103,6 +103,49 @@ TEST(CrossEntropy, SecondDerivativesEqualTheSoftmaxHessian) {
   }
 }
 
+TEST(PlainCrossEntropy, EqualsTheExactOneAtOrdinaryLogits) {
+  const auto z = normal_init({50, 7}, 2, 1, "z");
+  const auto y = (uniform_init({50}, 0.5, 1, "y") + 0.5).mul(7).floor().to(at::kLong);
+  const auto plain = loss_and_gradient(*plain_cross_entropy(at::kDouble), z, y);
+  const auto exact = loss_and_gradient(*cross_entropy(at::kDouble), z, y);
+  EXPECT_NEAR(plain.value, exact.value, 1e-12 * exact.value);
+  EXPECT_LT((plain.gradient - exact.gradient).abs().max().item<double>(), 1e-14);
+}
+
+TEST(PlainCrossEntropy, CancelsInFloat32AndNotInFloat64) {
+  // At a margin of 20 the right class gets 1 - 8e-9: float32 rounds its gradient to 0 and keeps those of the others, so
+  // that the gradients no longer sum to 0. That is the effect which paper 07 needs.
+  const double others = 4 * std::exp(-20.0);
+  const auto single = loss_and_gradient(*plain_cross_entropy(at::kFloat), confident(20, at::kFloat), classes({1}));
+  EXPECT_EQ(single.value, 0);
+  EXPECT_EQ(single.gradient[0][1].item<double>(), 0);
+  EXPECT_NEAR(single.gradient.sum().item<double>(), others, 1e-6 * others);
+  const auto twice = loss_and_gradient(*plain_cross_entropy(at::kDouble), confident(20, at::kFloat), classes({1}));
+  EXPECT_NEAR(twice.value, others, 1e-7 * others);
+  EXPECT_NEAR(twice.gradient[0][1].item<double>(), -others, 1e-7 * others);
+  EXPECT_EQ(plain_cross_entropy(at::kFloat)->definition(),
+            "loss_i = -log softmax(z_i)[y_i] by log_softmax in float32; training loss = mean over i");
+}
+
+TEST(TemplateMse, IsTheMeanSquareToTheTemplateOfTheLabel) {
+  const auto templates = at::tensor({0.0, 0.0, 1.0, 0.0, 0.0, 3.0}, at::kDouble).view({3, 2});
+  const auto loss = template_mse(templates, at::kDouble);
+  const auto z = at::tensor({0.4, 0.0, 0.6, 0.0, 0.0, 1.4}, at::kDouble).view({3, 2});
+  const auto y = classes({0, 0, 2});
+  const auto values = loss->per_example(z, y);
+  EXPECT_DOUBLE_EQ(values[0].item<double>(), 0.16 / 2);
+  EXPECT_DOUBLE_EQ(values[1].item<double>(), 0.36 / 2);
+  EXPECT_DOUBLE_EQ(values[2].item<double>(), 1.6 * 1.6 / 2);
+  const auto seed = loss_and_gradient(*loss, z, y);
+  EXPECT_DOUBLE_EQ(seed.gradient[2][1].item<double>(), 1.4 - 3);  // 2 (z - Y) / d_out
+  EXPECT_DOUBLE_EQ(seed.gradient[2][0].item<double>(), 0);
+  const auto correct = loss->correct(z, y);
+  EXPECT_TRUE(correct[0].item<bool>());
+  EXPECT_FALSE(correct[1].item<bool>());  // (1, 0) is nearer
+  EXPECT_FALSE(correct[2].item<bool>());  // (0, 0) is nearer
+  EXPECT_EQ(template_mse(templates, at::kDouble)->per_example(z.to(at::kFloat), y).scalar_type(), at::kDouble);
+}
+
 TEST(OneHotMse, IsTheMeanOverClasses) {
   const auto z = at::tensor({1.0, 0.5, -1.0, 0.0, 2.0, 0.0}, at::kDouble).view({2, 3});
   const auto loss = one_hot_mse(at::kDouble);

@@ -6,6 +6,7 @@ stopped several times, in the ways that a user, a batch system and bad luck know
 import os
 import signal
 
+import numpy as np
 import tiny_run
 from tiny_run import (LINEAR, ProgramTest, children_of, contents, read_series, rows_of, send_if_alive,
                       send_signal_in_the_middle, status_of, variant, wait_for_rows, write_images)
@@ -191,6 +192,35 @@ class MinibatchTest(StoppedRun):
         folder = write_images(self.folder / "images")
         content = variant(tiny_run.IMAGES, data={"dir": str(folder)}, training={"epochs": 40, "batch_size": 3})
         self.check_mid_epoch("images", content, 1)
+
+
+class ObservedTest(StoppedRun):
+    """Observables that look back, and results that are made of whole series."""
+
+    def check(self, name, content, ranks):
+        reference = self.train(f"{name}_whole", content, ranks=ranks)
+        config = self.write_config(f"{name}_stopped", content)
+        for _ in range(2):
+            self.stop_by_user_signal(config, ranks)
+        self.finish(config, ranks)
+        self.assert_as_uninterrupted(reference, config)
+        return reference
+
+    def test_what_the_last_step_did(self):
+        longer = variant(tiny_run.SLINGSHOT, training={"epochs": 600}, probes={"slingshot": {"every": 3}},
+                         computational_limits={"checkpoint_frequency": 50})
+        run = self.check("slingshot", longer, 2)
+        curvature, = read_series(run, "observables/curvature_along_update")
+        self.assertEqual([i for i, c in enumerate(curvature) if not np.isnan(c)], list(range(3, 601, 3)))
+
+    def test_embeddings(self):
+        longer = variant(tiny_run.EMBEDDINGS, training={"epochs": 600},
+                         computational_limits={"checkpoint_frequency": 50})
+        run = self.check("embeddings", longer, 1)
+        quality, accuracy = read_series(run, "observables/rqi", "training/train_acc")
+        final, reached = read_series(run, "results/rqi_final", "results/train_90_step")
+        self.assertEqual(final, quality[-1])
+        self.assertEqual(reached, np.argmax(accuracy >= 0.9))
 
 
 class AdaptiveTest(StoppedRun):

@@ -32,7 +32,8 @@ def tiny_configuration(name):
     return json.loads((Path(__file__).parent / "tiny" / f"{name}.json").read_text())
 
 
-LINEAR, POLYNOMIALS, TRANSFORMER, IMAGES = map(tiny_configuration, ("linear", "polynomials", "transformer", "images"))
+LINEAR, POLYNOMIALS, TRANSFORMER, IMAGES, EMBEDDINGS, SLINGSHOT = map(
+    tiny_configuration, ("linear", "polynomials", "transformer", "images", "embeddings", "slingshot"))
 
 
 def variant(base, **sections):

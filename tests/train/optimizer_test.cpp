@@ -169,6 +169,22 @@ TEST(Optimizer, TheFirstMatchingGroupCounts) {
   EXPECT_LT(distance(set.flat().slice(0, 0, 12), before.slice(0, 0, 12) - g[0].reshape({-1})), 1e-15);
 }
 
+TEST(Optimizer, AGroupThatHoldsNoParameterIsAnError) {
+  auto set = two_parameters();
+  for (const char* match : {"embeding", "out"}) {  // misspelt; all of them in an earlier group
+    auto o = rule("sgd", 0);
+    o.parameter_groups = {{"out.weight", 0.5, std::nullopt}, {match, 0.1, std::nullopt}};
+    try {
+      Optimizer optimizer(set, o);
+      FAIL() << match;
+    } catch (const UserError& error) {
+      EXPECT_NE(std::string(error.what()).find(std::string("'") + match + "'"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("in.weight out.weight"), std::string::npos) << error.what();
+      EXPECT_TRUE(error.on_all_ranks());
+    }
+  }
+}
+
 TEST(Optimizer, ClippingShortensOnlyLongGradients) {
   auto o = rule("sgd", 0);
   auto set = two_parameters();
