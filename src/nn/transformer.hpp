@@ -76,6 +76,11 @@ class Transformer : public Model {
 
   const TransformerShape& shape() const { return shape_; }
 
+  /// What enters the head at the positions read, [n, |read|, d], or [n, d] when one is read; without gradients.
+  at::Tensor features(const at::Tensor& inputs) const;
+  /// W of the head; the embedding where they are tied.
+  const Parameter& last_weight() const { return parameters[shape_.tied ? embedding_ : unembedding_]; }
+
  private:
   /// Indices into `parameters`; kNone where there is no such parameter.
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
@@ -94,6 +99,7 @@ class Transformer : public Model {
   Affine affine(const Pair& pair) const;
   at::Tensor norm(const at::Tensor& x, const Pair& pair, Tape& tape) const;
   at::Tensor run(const at::Tensor& inputs, const TrainingNoise& noise, Tape& tape) const;
+  at::Tensor run_blocks(const at::Tensor& inputs, const TrainingNoise& noise, Tape& tape) const;
   at::Tensor embed(const at::Tensor& tokens, Tape& tape) const;
   void record_embedding(const at::Tensor& tokens, const at::Tensor& x, Tape& tape) const;
   at::Tensor run_block(std::size_t b, const at::Tensor& x, const std::vector<std::int64_t>& read,

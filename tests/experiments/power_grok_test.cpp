@@ -94,7 +94,9 @@ TEST(PowerGrok, TheModelIsTheAuthors) {
 
 TEST(PowerGrok, ARowIsRightWhenAnswerAndEndAre) {
   const auto task = task_of("data: {p: 7, operation: add}");
-  task->build_model({});
+  TrainingOptions training;
+  training.loss_dtype = "float64";
+  task->build_model(training);
   const auto y = task->data().train.targets.slice(0, 0, 3);
   auto z = at::zeros({3, 2, power::vocabulary(7)}, at::kDouble);
   z.scatter_(2, y.unsqueeze(2), 4.0);
