@@ -7,10 +7,13 @@ import plot_style as style
 
 import numpy as np  # noqa: E402
 
+LINE_COMPONENTS = 12  # more lines than these cannot be told apart
+
 
 def observable_panels(run):
-    """Every dataset of /observables as a list of (title, draw), draw(ax) a function: series of one group and
-    unit share a panel, at most six a panel; a matrix has its own; the scalars are listed in one."""
+    """Every dataset of /observables, and every list of /results, as a list of (title, draw), draw(ax) a
+    function: series of one group and unit share a panel, at most six a panel; a matrix has its own; the scalars
+    are listed in one."""
     families, panels, scalars = {}, [], []
     for name in run.names("observables"):
         series, label = run.series(name), name.split("/", 1)[1]
@@ -29,6 +32,9 @@ def observable_panels(run):
             lines = members[first : first + 6]
             shown = lines[0][0].split("/", 1)[1] if len(members) == 1 else title
             panels.append((shown, lambda ax, lines=lines: draw_family(ax, run, lines)))
+    for name in run.names("results"):
+        if np.ndim(values := run.array(name)) == 1:
+            panels.append((name, lambda ax, values=values: draw_array(ax, values)))
     panels.sort(key=lambda panel: grokscope_io.natural_key(panel[0]))
     if scalars:
         panels.append(("single numbers", lambda ax: style.say_empty(ax, "\n".join(scalars))))
@@ -49,18 +55,35 @@ def draw_family(ax, run, lines):
 
 
 def draw_columns(ax, run, series):
-    """A series of vectors: up to 12 of its components as lines, from dark (first) to light (last)."""
+    """A series of vectors: up to 12 components as lines, from dark (first) to light (last), more as a map."""
     if series.values.ndim > 2:
         style.say_empty(ax, f"shape {series.values.shape}: not drawn")
         return
-    kept = style.log_spaced(series.values.shape[1], 12)
+    width = series.values.shape[1]
+    if width > LINE_COMPONENTS:
+        draw_map(ax, run, series)
+        return
     lines = [
-        (series._replace(values=series.values[:, k]), f"[{k}]", style.ordered_style(i, kept.size))
-        for i, k in enumerate(kept)
+        (series._replace(values=series.values[:, k]), f"[{k}]", style.ordered_style(k, width))
+        for k in range(width)
     ]
     plot_panels.time_panel(ax, run, ax.get_title(loc="left"), lines, log_y=wide_range(series.values))
-    if kept.size < series.values.shape[1]:
-        style.note(ax, [f"{kept.size} of {series.values.shape[1]} components drawn"])
+
+
+def draw_map(ax, run, series):
+    """All components over the step as colours; the first component is 1."""
+    if len(series.step) < 2 or not np.isfinite(series.values).any():
+        style.say_empty(ax, "no data\nfewer than two observations, or no finite value")
+        return
+    style.step_axis(ax, series.step)
+    cells = np.ma.masked_invalid(series.values.T)
+    rows = np.arange(1, series.values.shape[1] + 1)
+    mesh = ax.pcolormesh(series.step, rows, cells, shading="nearest", cmap=style.HEAT, rasterized=True)
+    ax.figure.colorbar(mesh, ax=ax)
+    ax.grid(False)
+    plot_panels.mark_transition(ax, run, color="white", zorder=3, path_effects=style.OUTLINED)
+    ax.set_xlabel("optimizer step")
+    ax.set_ylabel("component")
 
 
 def draw_array(ax, values):

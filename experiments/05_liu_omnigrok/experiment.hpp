@@ -1,4 +1,5 @@
-// Paper 05: Liu, Michaud and Tegmark 2022, grokking beyond algorithmic data: MNIST from an enlarged initialisation.
+// Paper 05: Liu, Michaud and Tegmark 2022, grokking beyond algorithmic data: MNIST from an enlarged
+// initialisation.
 #pragma once
 
 #include "train/task.hpp"

@@ -19,7 +19,7 @@ Log Log::speaking(Verbosity verbosity) {
   log.logger_ = std::make_shared<spdlog::logger>("grokscope", std::move(sink));
   log.logger_->flush_on(spdlog::level::info);
   switch (verbosity) {
-    case Verbosity::quiet: log.logger_->set_level(spdlog::level::warn); break;
+    case Verbosity::quiet: log.logger_->sinks().front()->set_level(spdlog::level::warn); break;  // log.txt has it all
     case Verbosity::normal: log.logger_->set_level(spdlog::level::info); break;
     case Verbosity::debug: log.logger_->set_level(spdlog::level::debug); break;
   }
@@ -65,7 +65,7 @@ void Log::write_warning(const std::string& text) {
 }
 
 void Log::progress(const std::string& line) {
-  if (!logger_ || !terminal_ || !logger_->should_log(spdlog::level::info)) return;
+  if (!logger_ || !terminal_ || !logger_->sinks().front()->should_log(spdlog::level::info)) return;
   if (progress_open_ && since_progress_.seconds() < 0.2) return;
   since_progress_ = Stopwatch();
   std::fprintf(stdout, "\r\033[K%s", line.c_str());

@@ -22,7 +22,7 @@ enum class Verbosity { quiet, normal, debug };
 
 class Log {
  public:
-  /// A speaking log writes to the terminal; a silent one (ranks other than 0, tests) only keeps its warnings.
+  /// A speaking log writes to the terminal (quiet: warnings only) and to its file; a silent one (ranks other than 0, tests) only keeps its warnings.
   static Log speaking(Verbosity verbosity = Verbosity::normal);
   static Log silent();
 

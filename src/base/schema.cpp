@@ -116,18 +116,26 @@ void Problems::add(const std::string& key_path, const std::string& what, const s
   add(Problem{value ? value->mark : Mark{}, key_path, what, why, fix});
 }
 
+void Problems::add_new(std::span<const Problem> problems) {
+  for (const auto& problem : problems) {
+    const auto same = [&](const Problem& known) { return known.text() == problem.text(); };
+    if (std::none_of(problems_.begin(), problems_.end(), same)) problems_.push_back(problem);
+  }
+}
+
 void Problems::throw_if_any() const {
   if (problems_.empty()) return;
   auto ordered = problems_;
   const auto place = [](const Problem& p) {
-    return std::tuple(p.mark.line == 0, p.mark.line, p.mark.column);
+    const bool elsewhere = p.mark.line == 0;
+    return std::tuple(elsewhere, elsewhere ? std::string() : p.mark.file, p.mark.line, p.mark.column);
   };
   std::stable_sort(ordered.begin(), ordered.end(),
                    [&](const Problem& a, const Problem& b) { return place(a) < place(b); });
   std::vector<std::string> lines;
   if (ordered.size() > 1) lines.push_back(fmt::format("{} problems in the configuration:", ordered.size()));
   for (const auto& problem : ordered) lines.push_back(problem.text());
-  throw UserError(join(lines, "\n"));
+  throw ConfigurationError(join(lines, "\n"), ordered);
 }
 
 std::string name_of(const Node& node) {

@@ -32,6 +32,18 @@ struct Problem {
   std::string text() const;
 };
 
+/// The UserError that Problems throws. Keeps them apart, so that those of several documents can be told at once.
+class ConfigurationError : public UserError {
+ public:
+  ConfigurationError(const std::string& text, std::vector<Problem> problems)
+      : UserError(text), problems_(std::move(problems)) {}
+
+  const std::vector<Problem>& problems() const { return problems_; }
+
+ private:
+  std::vector<Problem> problems_;
+};
+
 /// Collects everything that is wrong with one document, so that the user is told once.
 class Problems {
  public:
@@ -48,10 +60,13 @@ class Problems {
   void add(const std::string& key_path, const std::string& what, const std::string& why = "",
            const std::string& fix = "");
 
+  /// Adds those whose text is not there yet: two documents may share a part, and its problems.
+  void add_new(std::span<const Problem> problems);
+
   bool empty() const { return problems_.empty(); }
   const std::vector<Problem>& all() const { return problems_; }
 
-  /// Throws one UserError with all problems in the order of the document, or returns. Local.
+  /// Throws one ConfigurationError with all problems in the order of the document, or returns. Local.
   void throw_if_any() const;
 
  private:

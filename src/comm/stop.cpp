@@ -55,6 +55,7 @@ SignalWatch::~SignalWatch() {
 int SignalWatch::received() { return received_signal; }
 
 bool StopFlag::wanted() const {
+  if (asked_elsewhere_ && asked_elsewhere_()) return true;
   return agreed_ || SignalWatch::received() != 0 || (max_time_s_ && watch_.seconds() > *max_time_s_);
 }
 

@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <csignal>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/timer.hpp"
 #include "comm/communicator.hpp"
@@ -31,7 +33,9 @@ class SignalWatch {
 /// boundaries.
 class StopFlag {
  public:
-  explicit StopFlag(std::optional<double> max_time_s = std::nullopt) : max_time_s_(max_time_s) {}
+  /// `asked_elsewhere` is called at every look at the flag and tells of wishes from outside the communicator.
+  explicit StopFlag(std::optional<double> max_time_s = std::nullopt, std::function<bool()> asked_elsewhere = {})
+      : max_time_s_(max_time_s), asked_elsewhere_(std::move(asked_elsewhere)) {}
 
   /// True when this rank wants to stop. Local.
   bool wanted() const;
@@ -46,6 +50,7 @@ class StopFlag {
 
  private:
   std::optional<double> max_time_s_;
+  std::function<bool()> asked_elsewhere_;
   Stopwatch watch_;
   bool agreed_ = false;
 };

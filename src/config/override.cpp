@@ -19,11 +19,6 @@ bool contains(std::string_view letters, char c) {
   return letters.find(c) != std::string_view::npos;
 }
 
-struct Override {
-  std::string path;
-  std::string value;
-};
-
 bool is_key_path(const std::string& path) {
   for (const auto& part : split(path, '.')) {
     const auto stray = part.find_first_not_of(std::string(kLetters) + "_-");
@@ -36,31 +31,72 @@ std::string origin_of(const std::string& text) {
   return fmt::format("override '{}'", text);
 }
 
-Override parse_override(const std::string& text) {
-  const auto equals = text.find('=');
-  const auto path = std::string(trim(text.substr(0, equals)));
-  if (equals == std::string::npos || !is_key_path(path)) {
-    throw UserError(
-        fmt::format("{}: not of the form key.path=value (a key path is names joined by dots), "
-                    "write for example training.lr=0.02",
-                    origin_of(text)));
+[[noreturn]] void refuse(const Mark& mark, const std::string& what, const std::string& why, const std::string& fix) {
+  Problems problems;
+  problems.add(mark, what, why, fix);
+  problems.throw_if_any();
+  throw InternalError("a problem was not reported");
+}
+
+void mark_all(Node& node, const Mark& mark) {
+  node.mark = mark;
+  for (auto& item : node.items) mark_all(item, mark);
+  for (auto& entry : node.entries) {
+    entry.mark = mark;
+    mark_all(entry.value, mark);
   }
-  return {path, std::string(trim(text.substr(equals + 1)))};
 }
 
 std::string last_component(const std::string& path) {
   return path.substr(path.rfind('.') + 1);
 }
 
-std::string short_name(const std::string& path, std::span<const KeyRow> rows) {
+}  // namespace
+
+Assignment parse_override(const std::string& text, const Mark& place) {
+  const auto mark = place.line > 0 ? place : Mark{origin_of(text), 0, 0};
+  const auto equals = text.find('=');
+  const auto path = std::string(trim(text.substr(0, equals)));
+  if (equals == std::string::npos || !is_key_path(path)) {
+    refuse(mark, "not of the form key.path=value", "a key path is names joined by dots",
+           "write for example training.lr=0.02");
+  }
+  Assignment assignment{path, parse_value(std::string(trim(text.substr(equals + 1))), mark.text())};
+  mark_all(assignment.value, mark);
+  return assignment;
+}
+
+void set_key(Node& root, const Assignment& assignment) {
+  const auto& mark = assignment.value.mark;
+  const auto names = split(assignment.path, '.');
+  Node* node = &root;
+  std::string reached;
+  for (std::size_t i = 0; i + 1 < names.size(); ++i) {
+    reached = path_of(reached, names[i]);
+    Node* next = node->find(names[i]);
+    if (!next || next->is_null()) {
+      Node map = Node::map();
+      map.mark = mark;
+      next = &node->set(names[i], std::move(map));
+    }
+    if (!next->is_map()) {
+      refuse(mark, fmt::format("'{}' holds {}", reached, name_of(*next)), "only a map has keys below it",
+             fmt::format("set '{}' as a whole", reached));
+    }
+    node = next;
+  }
+  node->set(names.back(), assignment.value);
+}
+
+void apply_override(Node& root, const std::string& override_text) { set_key(root, parse_override(override_text)); }
+
+std::string short_key_name(const std::string& path, std::span<const KeyRow> rows) {
   const auto last = last_component(path);
   const auto bearers = std::count_if(rows.begin(), rows.end(),
                                      [&](const KeyRow& row) { return last_component(row.path) == last; });
   return bearers <= 1 || path == "training." + last ? last : path;
 }
 
-/// Brackets, quotes and blanks carry nothing once the key is known; anything else that a file name should not
-/// hold becomes '_', and a hash keeps such values apart.
 std::string file_name_part(const std::string& value) {
   std::string out;
   bool ambiguous = false;
@@ -73,45 +109,18 @@ std::string file_name_part(const std::string& value) {
   return ambiguous ? out + "-" + hex(hash_text(value)).substr(0, 8) : out;
 }
 
-}  // namespace
-
-void apply_override(Node& root, const std::string& override_text) {
-  const auto [path, value_text] = parse_override(override_text);
-  const auto origin = origin_of(override_text);
-  Node value = parse_value(value_text, origin);
-  const Mark mark = value.mark;
-  const auto names = split(path, '.');
-  Node* node = &root;
-  std::string reached;
-  for (std::size_t i = 0; i + 1 < names.size(); ++i) {
-    reached = path_of(reached, names[i]);
-    Node* next = node->find(names[i]);
-    if (!next || next->is_null()) {
-      Node map = Node::map();
-      map.mark = mark;
-      next = &node->set(names[i], std::move(map));
-    }
-    if (!next->is_map()) {
-      throw UserError(fmt::format("{}: '{}' holds {} (only a map has keys below it), set '{}' as a whole",
-                                  origin, reached, name_of(*next), reached));
-    }
-    node = next;
-  }
-  node->set(names.back(), std::move(value));
-}
-
 std::string overrides_suffix(std::span<const std::string> overrides, const Schemas& schemas) {
   constexpr std::size_t longest = 60;
   const auto rows = schemas.rows();
   std::map<std::string, std::string> values;
   for (const auto& text : overrides) {
-    const auto [path, value] = parse_override(text);
-    if (is_scientific(path, rows)) values[path] = value;
+    const auto path = parse_override(text).path;
+    if (is_scientific(path, rows)) values[path] = std::string(trim(text.substr(text.find('=') + 1)));
   }
   std::vector<std::string> parts;
   std::string exact;
   for (const auto& [path, value] : values) {
-    parts.push_back(fmt::format("+{}={}", short_name(path, rows), file_name_part(value)));
+    parts.push_back(fmt::format("+{}={}", short_key_name(path, rows), file_name_part(value)));
     exact += path + '=' + value + '\n';
   }
   std::sort(parts.begin(), parts.end());

@@ -80,4 +80,16 @@ Dataset modular_table(std::int64_t p, const std::string& operation) {
   return {tensor(ids, {n}), tensor(inputs, {n, 2}), tensor(targets, {n})};
 }
 
+Dataset modular_sums(std::int64_t p, std::int64_t terms) {
+  std::int64_t n = 1;
+  for (std::int64_t s = 0; s < terms; ++s) n *= p;
+  const auto ids = at::arange(n, at::kLong);
+  std::vector<at::Tensor> columns;
+  for (std::int64_t s = 0, weight = n / p; s < terms; ++s, weight /= p) {
+    columns.push_back(at::remainder(at::div(ids, weight, "floor"), p));
+  }
+  const auto inputs = at::stack(columns, 1);
+  return {ids, inputs, at::remainder(inputs.sum(1), p)};
+}
+
 }  // namespace grokscope

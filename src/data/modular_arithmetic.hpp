@@ -22,4 +22,7 @@ const std::vector<std::string>& modular_operations();
 /// p(p-1) rows; p prime).
 Dataset modular_table(std::int64_t p, const std::string& operation);
 
+/// Every ordered tuple (n_1 .. n_S) of S residues with its sum, lexicographic: p^S rows, inputs [p^S, S] int64, id = row.
+Dataset modular_sums(std::int64_t p, std::int64_t terms);
+
 }  // namespace grokscope

@@ -45,17 +45,6 @@ void refuse_foreign_files(const fs::path& path) {
   }
 }
 
-std::string stored_fingerprint(const fs::path& path) {
-  const auto config = nlohmann::json::parse(read_text(path / "config.json"), nullptr, false);
-  if (config.is_object() && config.contains("fingerprint") && config["fingerprint"].is_string()) {
-    return config["fingerprint"];
-  }
-  throw UserError(
-      fmt::format("{} is not one of ours (it has no fingerprint of a run), choose another "
-                  "storage.output_dir",
-                  (path / "config.json").string()));
-}
-
 void refuse_other_run(const fs::path& path, const RunIdentity& identity,
                       const RunDirectory::ExplainDifference& explain_difference) {
   if (!is_run(path) || stored_fingerprint(path) == identity.fingerprint) return;
@@ -99,24 +88,12 @@ DirectoryLock prepare(const RunDirectory& directory, const RunIdentity& identity
   auto lock = DirectoryLock::acquire(path / ".lock");
   if (mode == OpenMode::fresh) delete_results(path);
   refuse_other_run(path, identity, explain_difference);
-  make_folder(directory.segments());
-  make_folder(directory.checkpoints());
+  if (identity.kind == RunIdentity::Kind::run) {
+    make_folder(directory.segments());
+    make_folder(directory.checkpoints());
+  }
   write_configuration(path, identity);
   return lock;
-}
-
-const char* name_of(RunState state) {
-  switch (state) {
-    case RunState::running:
-      return "running";
-    case RunState::checkpointed:
-      return "checkpointed";
-    case RunState::done:
-      return "done";
-    case RunState::failed:
-      return "failed";
-  }
-  throw InternalError("unknown run state");
 }
 
 bool same_arrays(std::span<const NamedArray> a, std::span<const NamedArray> b) {
@@ -182,6 +159,43 @@ void RunDirectory::write_data(const Communicator& comm, std::span<const NamedArr
                     "the run began), restore the source or start again with --fresh",
                     path.string()));
   });
+}
+
+std::optional<std::string> stored_fingerprint(const fs::path& path) {
+  if (!is_run(path)) return std::nullopt;
+  const auto config = nlohmann::json::parse(read_text(path / "config.json"), nullptr, false);
+  if (config.is_object() && config.contains("fingerprint") && config["fingerprint"].is_string()) {
+    return config["fingerprint"].get<std::string>();
+  }
+  throw UserError(
+      fmt::format("{} is not one of ours (it has no fingerprint of a run), choose another "
+                  "storage.output_dir",
+                  (path / "config.json").string()));
+}
+
+std::string name_of(RunState state) {
+  switch (state) {
+    case RunState::running:
+      return "running";
+    case RunState::checkpointed:
+      return "checkpointed";
+    case RunState::done:
+      return "done";
+    case RunState::failed:
+      return "failed";
+  }
+  throw InternalError("unknown run state");
+}
+
+std::optional<RunStatus> read_status(const fs::path& run_directory) {
+  if (!fs::exists(run_directory / "STATUS")) return std::nullopt;
+  const auto text = nlohmann::json::parse(read_text(run_directory / "STATUS"), nullptr, false);
+  if (!text.is_object()) return std::nullopt;
+  const auto state = text.value("state", "");
+  for (const auto known : {RunState::running, RunState::checkpointed, RunState::done, RunState::failed}) {
+    if (state == name_of(known)) return RunStatus{known, text.value("reason", ""), text.value("exit_code", 0), {}};
+  }
+  return std::nullopt;
 }
 
 std::vector<NamedArray> read_data(const fs::path& path) {

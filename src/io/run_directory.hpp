@@ -20,10 +20,14 @@ namespace grokscope {
 
 /// What makes a run this run. `fingerprint` covers everything scientific in the configuration.
 struct RunIdentity {
+  /// A study has members in place of segments and checkpoints.
+  enum class Kind { run, study };
+
   std::string fingerprint;
   std::string resolved_yaml;
   std::string resolved_json;  ///< a JSON object; the fingerprint is added to it
   std::string input_yaml;
+  Kind kind = Kind::run;
 };
 
 enum class OpenMode { resume, fresh };
@@ -76,6 +80,16 @@ class RunDirectory {
   std::string fingerprint_;
   std::optional<DirectoryLock> lock_;
 };
+
+/// The fingerprint that the run in `path` was made with, nothing where there is no run. Throws UserError for a config.json
+/// of somebody else. Local.
+std::optional<std::string> stored_fingerprint(const std::filesystem::path& path);
+
+/// State, reason and exit code of STATUS, nothing where there is none that can be read. Local.
+std::optional<RunStatus> read_status(const std::filesystem::path& run_directory);
+
+/// "done": how STATUS and study.h5 call a state.
+std::string name_of(RunState state);
 
 /// Reads all arrays of a data.h5; throws EnvironmentError when its content is not what was written. Local.
 std::vector<NamedArray> read_data(const std::filesystem::path& path);

@@ -16,7 +16,9 @@
 #include "run/export.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
+#include "run/reproduce.hpp"
 #include "run/session.hpp"
+#include "run/study.hpp"
 
 namespace grokscope {
 namespace {
@@ -28,6 +30,7 @@ struct Arguments {
   std::string name;
   std::string max_time;
   std::string verbosity = "normal";
+  ReproduceOptions reproduce;
   bool fresh = false;
   int ranks = 1;
   std::int64_t epoch = -1;
@@ -93,13 +96,29 @@ SessionOptions session_options(const Arguments& a, int argc, char** argv) {
 
 int run_run(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
   std::unique_ptr<RunConfiguration> configuration;
+  std::unique_ptr<StudyConfiguration> study;
   world.agree([&] {
     check_launch(options.launch, world.size(), 1);
-    configuration = load_configuration(a.config, a.overrides, experiments);
+    if (is_study(a.config)) {
+      study = load_study(a.config, a.overrides, experiments);
+    } else {
+      configuration = load_configuration(a.config, a.overrides, experiments);
+    }
   });
   const SignalWatch signals;
-  run_session(world, *configuration, options);
+  if (configuration) {
+    run_session(world, *configuration, options);
+    return 0;
+  }
+  const auto result = run_study(world, *study, options);
+  if (!result.problem.empty()) throw_error(result.code, result.problem, true);
   return 0;
+}
+
+int run_reproduce(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
+  world.agree([&] { check_launch(options.launch, world.size(), 1); });
+  const SignalWatch signals;
+  return static_cast<int>(run_reproduction(world, a.reproduce, options, experiments));
 }
 
 int run_analyze(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
@@ -173,9 +192,17 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   export_command->add_flag("--merge", a.merge, "instead: the run's files with their external links replaced by the data");
   add_verbosity(export_command);
 
+  auto* reproduce = app.add_subcommand("reproduce", "Runs the papers' configurations and compares with their claims.");
+  reproduce->add_option("numbers", a.reproduce.numbers, "papers, as 03 09 (default: all)");
+  reproduce->add_flag("--quick", a.reproduce.quick, "the configurations of configs/quick: minutes in place of hours");
+  reproduce->add_option("--configs", a.reproduce.configs, "where the configurations are (default: configs)");
+  reproduce->add_flag("--fresh", a.fresh, "start every run again");
+  reproduce->add_option("--max-time", a.max_time, "checkpoint and leave with code 75 after this time (90s, 2h, HH:MM:SS)");
+  add_verbosity(reproduce);
+
   auto* list = app.add_subcommand("list", "Names the experiments.");
-  auto* describe = app.add_subcommand("describe", "Every key of an experiment: type, unit, default, range, meaning.");
-  describe->add_option("name", a.name, "experiment")->required();
+  auto* describe = app.add_subcommand("describe", "Every key of an experiment, or of a study: type, unit, default, range, meaning.");
+  describe->add_option("name", a.name, "an experiment, or study")->required();
   auto* version = app.add_subcommand("version", "Versions of this build and its libraries.");
 
   try {
@@ -184,18 +211,23 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::user);
   }
   if (*list) return local_command([&] { return list_text(experiments); });
-  if (*describe) return local_command([&] { return describe_text(find_experiment(a.name, experiments)); });
+  if (*describe) {
+    return local_command([&] {
+      return a.name == "study" ? describe_study_text() : describe_text(find_experiment(a.name, experiments));
+    });
+  }
   if (*version) return local_command([] { return version_text() + "\n"; });
   if (*check) {
     return local_command([&] {
-      const auto configuration = load_configuration(a.config, a.overrides, experiments);
-      return plan_text(*configuration, a.ranks);
+      if (is_study(a.config)) return plan_text(*load_study(a.config, a.overrides, experiments), a.ranks);
+      return make_plan(*load_configuration(a.config, a.overrides, experiments), a.ranks).text;
     });
   }
   return parallel_command(argc, argv, [&](const Communicator& world) {
     SessionOptions options;
     world.agree([&] { options = session_options(a, argc, argv); });
     if (*run) return run_run(world, a, options, experiments);
+    if (*reproduce) return run_reproduce(world, a, options, experiments);
     if (*export_command) return run_export_command(world, a, options, experiments);
     return run_analyze(world, a, options, experiments);
   });

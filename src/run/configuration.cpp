@@ -11,6 +11,7 @@
 #include "config/assign.hpp"
 #include "config/document.hpp"
 #include "config/override.hpp"
+#include "run/expected.hpp"
 
 namespace grokscope {
 namespace {
@@ -53,17 +54,21 @@ void check_together(const Node& root, const RunConfiguration& c) {
     problems.add("observables.schedule.kind", "adaptive is not to be had here",
                  "observables of earlier moments are never made after the fact", "use every, log or list");
   }
-  for (std::size_t i = 0; i < c.expected.size(); ++i) {
-    const auto& e = c.expected[i];
-    const std::size_t wanted = e.is == "never" ? 0 : e.is == "within" && e.rel_tol == 0 ? 2 : 1;
-    if (e.value.values.size() != wanted) {
-      problems.add(fmt::format("expected[{}]", i), fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.values.size()),
-                   "", "write value: [low, high] for within, one number with rel_tol, below or above, none for never");
-    }
-  }
+  check_expectations(c.expected, {}, problems);
   c.task->check(c.training, problems);
   problems.throw_if_any();
 }
+
+std::unique_ptr<RunConfiguration> load(const std::filesystem::path& file, std::span<const std::string> overrides,
+                                       Experiments experiments) {
+  auto root = load_document(file);
+  for (const auto& text : overrides) apply_override(root, text);
+  auto configuration = configuration_of(root, file, experiments);
+  configuration->input_text = read_file(file);
+  return configuration;
+}
+
+}  // namespace
 
 std::filesystem::path default_directory(const std::filesystem::path& file, const std::string& suffix) {
   std::filesystem::path below;
@@ -79,10 +84,8 @@ std::filesystem::path default_directory(const std::filesystem::path& file, const
   return std::filesystem::path("results") / below.parent_path() / (below.stem().string() + suffix);
 }
 
-std::unique_ptr<RunConfiguration> load(const std::filesystem::path& file, std::span<const std::string> overrides,
-                                       Experiments experiments) {
-  auto root = load_document(file);
-  for (const auto& text : overrides) apply_override(root, text);
+std::unique_ptr<RunConfiguration> configuration_of(const Node& root, const std::filesystem::path& file,
+                                                   Experiments experiments) {
   const auto* name = find_path(root, "experiment.name");
   if (name == nullptr || !name->is_scalar()) {
     throw UserError(fmt::format("{}: experiment.name is missing (it says which paper is trained), add it; 'grokscope list' "
@@ -100,12 +103,11 @@ std::unique_ptr<RunConfiguration> load(const std::filesystem::path& file, std::s
   auto configuration = declared(find_experiment(name->scalar, experiments));
   assign(root, configuration->schemas);
   check_together(root, *configuration);
-  configuration->input_text = read_file(file);
+  configuration->experiments = experiments;
+  if (const auto& start = configuration->training.init_from) configuration->init_run = start->run;
   configuration->fingerprint = hex(fingerprint(configuration->schemas));
   return configuration;
 }
-
-}  // namespace
 
 const Experiment& find_experiment(const std::string& name, Experiments experiments) {
   for (const auto& experiment : experiments) {

@@ -28,7 +28,9 @@ struct RunConfiguration {
   std::vector<Expectation> expected;
   std::unique_ptr<Task> task;
   Schemas schemas;
+  Experiments experiments;
   std::filesystem::path run_directory;
+  std::filesystem::path init_run;  ///< the run directory that training.init_from means
   std::string input_text;
   std::string fingerprint;
 };
@@ -36,6 +38,13 @@ struct RunConfiguration {
 /// Reads, overrides, checks and resolves; builds nothing yet. Throws one UserError with every problem. Local.
 std::unique_ptr<RunConfiguration> load_configuration(const std::filesystem::path& file,
                                                      std::span<const std::string> overrides, Experiments experiments);
+
+/// The same for a document that was read already, without a run directory; `file` names it in messages.
+std::unique_ptr<RunConfiguration> configuration_of(const Node& document, const std::filesystem::path& file,
+                                                   Experiments experiments);
+
+/// results/ and the path of a configuration below configs/, without .yaml, with a suffix.
+std::filesystem::path default_directory(const std::filesystem::path& file, const std::string& suffix);
 
 /// The same for the config.yaml of a run directory.
 std::unique_ptr<RunConfiguration> load_run(const std::filesystem::path& run_directory,

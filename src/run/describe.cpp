@@ -2,25 +2,46 @@
 
 #include <fmt/format.h>
 
+#include "run/study_configuration.hpp"
+
 namespace grokscope {
+namespace {
 
-std::string list_text(Experiments experiments) {
+/// One table a section.
+std::string key_tables(const Schemas& schemas) {
   std::string text;
-  for (const auto& e : experiments) text += fmt::format("{:<22} {}\n", e.info.name, e.info.title);
-  return text;
-}
-
-std::string describe_text(const Experiment& experiment) {
-  const auto configuration = default_configuration(experiment);
-  auto text = fmt::format("# {}\n\n{}\n\nClaim: {}\n\nSource: {}\n\n", experiment.info.name, experiment.info.title,
-                          experiment.info.claim, experiment.info.citation);
-  for (const auto& section : configuration->schemas.sections()) {
+  for (const auto& section : schemas.sections()) {
     std::vector<KeyRow> rows;
     for (const auto& key : section.schema.keys()) key.append_rows(section.path, rows);
     if (rows.empty()) continue;
     text += fmt::format("## {}\n\n{}\n", section.path.empty() ? "top level" : section.path, markdown_table(rows));
   }
   return text;
+}
+
+}  // namespace
+
+std::string list_text(Experiments experiments) {
+  std::string text;
+  for (const auto& e : experiments) text += fmt::format("{:<22} {}\n", e.info.name, e.info.title);
+  return text + fmt::format("{:<22} {}\n", "study",
+                            "Several of these runs as one: members, grid, seeds ('grokscope describe study')");
+}
+
+std::string describe_text(const Experiment& experiment) {
+  const auto configuration = default_configuration(experiment);
+  auto text = fmt::format("# {}\n\n{}\n\nClaim: {}\n\nSource: {}\n\n", experiment.info.name, experiment.info.title,
+                          experiment.info.claim, experiment.info.citation);
+  return text + key_tables(configuration->schemas);
+}
+
+std::string describe_study_text() {
+  StudyOptions options;
+  Schemas schemas;
+  options.declare(schemas);
+  return "# study\n\nSeveral runs as one experiment, in one file: each member is an ordinary run in RUN/members/<name>/, and "
+         "RUN/study.h5 has a row for each. All other sections of the file, and overrides, apply to every member.\n\n" +
+         key_tables(schemas);
 }
 
 }  // namespace grokscope

@@ -9,6 +9,9 @@ namespace grokscope {
 
 std::string list_text(Experiments experiments);
 
+/// A table of every key of a study, as Markdown.
+std::string describe_study_text();
+
 /// Claim, citation and a table of every key of one experiment, as Markdown.
 std::string describe_text(const Experiment& experiment);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 #include "base/record.hpp"
@@ -36,7 +37,9 @@ std::optional<Column> read_column(const hdf5::Handle& file, const std::string& p
   while (!group.empty()) {
     const auto slash = group.rfind('/');
     group = slash == std::string::npos ? "" : group.substr(0, slash);
-    const auto axis = [&](const char* name) { return group.empty() ? std::string(name) : group + "/" + name; };
+    const auto axis = [&](const char* name) {
+      return group.empty() ? std::string(name) : group + "/" + name;
+    };
     if (!hdf5::exists(file, axis("epoch"))) continue;
     column.epoch = numbers(hdf5::read_array(file, axis("epoch")));
     column.step = numbers(hdf5::read_array(file, axis("step")));
@@ -47,16 +50,18 @@ std::optional<Column> read_column(const hdf5::Handle& file, const std::string& p
 }
 
 std::size_t row_at_step(const Column& column, double step) {
-  const auto found = std::find_if(column.step.begin(), column.step.end(), [&](double s) { return s >= step; });
+  const auto found =
+      std::find_if(column.step.begin(), column.step.end(), [&](double s) { return s >= step; });
   return static_cast<std::size_t>(found - column.step.begin());
 }
 
-/// The number that an expectation is about; NaN when the series never gets there.
-double number_for(const Expectation& e, const Column& c, const hdf5::Handle& file) {
+/// The number of one run that an expectation is about; NaN when the series never gets there.
+double number_in(const Expectation& e, const Column& c, const hdf5::Handle& file) {
   const auto at_row = [&](std::size_t row) { return row < c.values.size() ? c.values[row] : kMissing; };
   if (e.first) {
     for (std::size_t i = 0; i < c.values.size() && !c.step.empty(); ++i) {
-      const bool met = (e.first->above && c.values[i] >= *e.first->above) || (e.first->below && c.values[i] <= *e.first->below);
+      const bool met = (e.first->above && c.values[i] >= *e.first->above) ||
+                       (e.first->below && c.values[i] <= *e.first->below);
       if (met) return e.first->unit == "epoch" ? c.epoch[i] : c.step[i];
     }
     return kMissing;
@@ -64,13 +69,16 @@ double number_for(const Expectation& e, const Column& c, const hdf5::Handle& fil
   if (e.at_step) return at_row(row_at_step(c, static_cast<double>(*e.at_step)));
   if (e.at_first_of) {
     const auto event = read_column(file, "events/" + *e.at_first_of + "_step");
-    return event && std::isfinite(event->values.front()) ? at_row(row_at_step(c, event->values.front())) : kMissing;
+    return event && std::isfinite(event->values.front()) ? at_row(row_at_step(c, event->values.front()))
+                                                         : kMissing;
   }
   std::vector<double> finite;
-  std::copy_if(c.values.begin(), c.values.end(), std::back_inserter(finite), [](double v) { return !std::isnan(v); });
+  std::copy_if(c.values.begin(), c.values.end(), std::back_inserter(finite),
+               [](double v) { return !std::isnan(v); });
   if (finite.empty()) return kMissing;
-  if (e.take == "max") return *std::max_element(finite.begin(), finite.end());
-  if (e.take == "min") return *std::min_element(finite.begin(), finite.end());
+  const auto take = e.over ? "last" : e.take.value_or("last");
+  if (take == "max") return *std::max_element(finite.begin(), finite.end());
+  if (take == "min") return *std::min_element(finite.begin(), finite.end());
   return finite.back();
 }
 
@@ -83,40 +91,169 @@ bool holds(const Expectation& e, double number) {
   return number >= e.value.values[0] && number <= e.value.values[1];
 }
 
-std::string claim_text(const Expectation& e) {
-  std::string what = e.quantity;
+std::string what_text(const Expectation& e) {
+  std::string what = e.divided_by ? fmt::format("{} / {}", e.quantity, *e.divided_by) : e.quantity;
   if (e.first) {
-    what = fmt::format("first {} with {} {} {:g}", e.first->unit, e.quantity, e.first->above ? ">=" : "<=",
-                       e.first->above.value_or(e.first->below.value_or(kMissing)));
+    what =
+        fmt::format("first {} with {} {} {:g}", e.first->unit, what,
+                    e.first->above ? ">=" : "<=", e.first->above.value_or(e.first->below.value_or(kMissing)));
   } else if (e.at_step) {
     what += fmt::format(" at step {}", *e.at_step);
   } else if (e.at_first_of) {
     what += " at " + *e.at_first_of;
-  } else if (e.take != "last") {
-    what = e.take + " of " + what;
+  } else if (!e.over && e.take && e.take != "last") {
+    what = *e.take + " of " + what;
   }
-  if (e.is == "never") return what + " never happens";
-  if (e.is != "within") return fmt::format("{} {} {:g}", what, e.is, e.value.values[0]);
-  if (e.rel_tol > 0) return fmt::format("{} within {:g} % of {:g}", what, 100 * e.rel_tol, e.value.values[0]);
-  return fmt::format("{} within {:g} .. {:g}", what, e.value.values[0], e.value.values[1]);
+  if (!e.over || e.is == "never") return what;
+  return fmt::format("{} over seeds of {}", e.take.value_or("median"), what);
+}
+
+std::string wanted_text(const Expectation& e) {
+  if (e.is == "never") return e.over ? "never happens in any seed" : "never happens";
+  if (e.is != "within") return fmt::format("{} {:g}", e.is, e.value.values[0]);
+  if (e.rel_tol > 0) return fmt::format("within {:g} % of {:g}", 100 * e.rel_tol, e.value.values[0]);
+  return fmt::format("within {:g} .. {:g}", e.value.values[0], e.value.values[1]);
+}
+
+/// A number for each place; why there is none goes to `problem`.
+std::vector<double> numbers_at(const Expectation& e, const std::vector<Place>& places, std::string& problem) {
+  std::vector<double> numbers;
+  if (places.empty()) problem = "no such member";
+  for (const auto& place : places) {
+    const auto where = place.member.empty() ? "" : " in " + place.member;
+    if (!std::filesystem::exists(place.metrics_file)) {
+      problem = "no results" + where;
+      return numbers;
+    }
+    const auto file = hdf5::open_file(place.metrics_file);
+    const auto column = read_column(file, place.dataset);
+    if (!column) {
+      problem = "no such dataset" + where;
+      return numbers;
+    }
+    numbers.push_back(number_in(e, *column, file));
+  }
+  return numbers;
+}
+
+/// Divides seed by seed; a divisor that has one place serves all.
+void divide(const Expectation& e, const std::vector<Place>& places, const FindPlaces& find_places,
+            std::vector<double>& numbers, std::string& problem) {
+  const auto other_places = find_places(*e.divided_by);
+  const auto others = numbers_at(e, other_places, problem);
+  if (!problem.empty()) return;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    std::size_t k = 0;
+    while (others.size() > 1 && k < others.size() && other_places[k].seed != places[i].seed) ++k;
+    if (k == others.size()) {
+      problem = fmt::format("{} has no seed {}", *e.divided_by, places[i].seed);
+      return;
+    }
+    numbers[i] /= others[k];
+  }
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const auto n = values.size();
+  return n % 2 == 1 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+/// One number of all seeds.
+double taken_over_seeds(const Expectation& e, const std::vector<double>& numbers, std::string& problem) {
+  const auto missing = std::count_if(numbers.begin(), numbers.end(), [](double v) { return std::isnan(v); });
+  const auto take = e.take.value_or("median");
+  const auto n = static_cast<std::ptrdiff_t>(numbers.size());
+  if (e.is == "never") {
+    const auto found = std::find_if(numbers.begin(), numbers.end(), [](double v) { return !std::isnan(v); });
+    return found == numbers.end() ? kMissing : *found;
+  }
+  if (take == "count") return static_cast<double>(n - missing);
+  if (missing > 0) {
+    problem = fmt::format("missing in {} of {} seeds", missing, n);
+    return kMissing;
+  }
+  if (take == "min") return *std::min_element(numbers.begin(), numbers.end());
+  if (take == "max") return *std::max_element(numbers.begin(), numbers.end());
+  if (take == "mean") return std::accumulate(numbers.begin(), numbers.end(), 0.0) / static_cast<double>(n);
+  return median(numbers);
+}
+
+Verdict verdict_on(const Expectation& e, const FindPlaces& find_places) {
+  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.source};
+  const auto places = find_places(e.quantity);
+  std::string problem;
+  auto numbers = numbers_at(e, places, problem);
+  if (problem.empty() && e.divided_by) divide(e, places, find_places, numbers, problem);
+  if (problem.empty()) {
+    verdict.number = e.over ? taken_over_seeds(e, numbers, problem) : numbers.front();
+    verdict.found = std::isnan(verdict.number) ? "never" : fmt::format("{:.6g}", verdict.number);
+    verdict.met = problem.empty() && holds(e, verdict.number);
+  }
+  if (!problem.empty()) verdict.found = problem;
+  return verdict;
+}
+
+void check_quantity(const Expectation& e, const std::string& key, const std::string& quantity,
+                    const FindPlaces& find_places, Problems& problems) {
+  const auto places = find_places(quantity);
+  if (places.empty()) {
+    problems.add(key, fmt::format("'{}' is not members/NAME/DATASET of a member of this study", quantity), "",
+                 "NAME is a member's, with or without its seed");
+  } else if (places.size() > 1 && !e.over) {
+    problems.add(key, fmt::format("'{}' is there once for each of {} seeds", quantity, places.size()), "",
+                 "add over: seeds, or name one of them as " + places.front().member);
+  }
 }
 
 }  // namespace
 
-std::vector<Verdict> compare(const std::vector<Expectation>& expected, const std::filesystem::path& metrics_file) {
+std::string verdict_line(const Verdict& v) {
+  return fmt::format("[{}] {}: {}{}", v.met ? "ok" : "MISSED", v.claim(), v.found,
+                     v.source.empty() ? "" : " (" + v.source + ")");
+}
+
+std::vector<Verdict> compare(const std::vector<Expectation>& expected, const FindPlaces& find_places) {
   std::vector<Verdict> verdicts;
-  if (expected.empty()) return verdicts;
-  const auto file = hdf5::open_file(metrics_file);
-  for (const auto& e : expected) {
-    Verdict verdict{claim_text(e), "no such dataset", false, e.source};
-    if (const auto column = read_column(file, e.quantity)) {
-      const double number = number_for(e, *column, file);
-      verdict.found = std::isnan(number) ? "never" : fmt::format("{:.6g}", number);
-      verdict.met = holds(e, number);
-    }
-    verdicts.push_back(std::move(verdict));
-  }
+  for (const auto& e : expected) verdicts.push_back(verdict_on(e, find_places));
   return verdicts;
+}
+
+std::vector<Verdict> compare(const std::vector<Expectation>& expected,
+                             const std::filesystem::path& metrics_file) {
+  return compare(expected, [&](const std::string& quantity) {
+    return std::vector<Place>{{metrics_file, quantity, "", 0}};
+  });
+}
+
+void check_expectations(const std::vector<Expectation>& expected, const FindPlaces& find_places,
+                        Problems& problems) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto& e = expected[i];
+    const auto key = fmt::format("expected[{}]", i);
+    const std::size_t wanted = e.is == "never" ? 0 : e.is == "within" && e.rel_tol == 0 ? 2 : 1;
+    if (e.value.values.size() != wanted) {
+      problems.add(
+          key, fmt::format("{} needs {} value(s), not {}", e.is, wanted, e.value.values.size()), "",
+          "write value: [low, high] for within, one number with rel_tol, below or above, none for never");
+    }
+    if (e.is == "never" && e.divided_by) {
+      problems.add(key, "a ratio never happens where either quantity is missing",
+                   "so that nothing would be claimed", "remove divided_by");
+    }
+    const auto take = e.take.value_or("");
+    if (!e.over && (take == "median" || take == "mean" || take == "count")) {
+      problems.add(key + ".take", take + " is taken over seeds", "a series has last, max and min",
+                   "add over: seeds");
+    }
+    if (e.over && take == "last") problems.add(key + ".take", "seeds have no last one", "", "use median");
+    if (find_places) {
+      check_quantity(e, key + ".quantity", e.quantity, find_places, problems);
+      if (e.divided_by) check_quantity(e, key + ".divided_by", *e.divided_by, find_places, problems);
+    } else if (e.over) {
+      problems.add(key + ".over", "one run has one seed", "seeds are those of a study", "remove it");
+    }
+  }
 }
 
 }  // namespace grokscope

@@ -1,23 +1,56 @@
-// Does the run show what the paper showed?
-// Reads the finished metrics.h5 and compares it with the `expected:` list.
+// Does the run, or the study, show what the paper showed?
+// Reads finished metrics.h5 files and compares them with the `expected:` list. A study has the same list: its
+// quantities only lie in several files, and may be taken over seeds.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/record.hpp"
 #include "run/options.hpp"
 
 namespace grokscope {
 
 struct Verdict {
-  std::string claim;    ///< "training/test_loss <= 0.1 first at epoch: within [800, 4500]"
-  std::string found;    ///< the number, or why there is none
+  std::string what;    ///< "first epoch with training/test_loss <= 0.1"
+  std::string wanted;  ///< "within 800 .. 4500"
+  std::string found;   ///< the number, or why there is none
+  double number = kMissing;
   bool met = false;
   std::string source;
+
+  /// "first epoch with training/test_loss <= 0.1: within 800 .. 4500"
+  std::string claim() const { return what + " " + wanted; }
 };
 
-/// One verdict per expectation. Local.
-std::vector<Verdict> compare(const std::vector<Expectation>& expected, const std::filesystem::path& metrics_file);
+/// "[ok] claim: found (source)", as the end of a run shows it.
+std::string verdict_line(const Verdict& verdict);
+
+/// A dataset of one run.
+struct Place {
+  std::filesystem::path metrics_file;
+  std::string dataset;
+  std::string member;  ///< empty in an ordinary run
+  std::int64_t seed = 0;
+};
+
+/// Says where a quantity lies: one place, or with `over: seeds` one for each seed. Empty when there is none.
+using FindPlaces = std::function<std::vector<Place>(const std::string& quantity)>;
+
+/// One verdict per expectation. Over seeds, a seed without a value spoils median, mean, min and max; `never`
+/// must hold for every seed. Local.
+std::vector<Verdict> compare(const std::vector<Expectation>& expected, const FindPlaces& find_places);
+
+/// The same for the file of one run. Local.
+std::vector<Verdict> compare(const std::vector<Expectation>& expected,
+                             const std::filesystem::path& metrics_file);
+
+/// Reports expectations whose keys do not fit together and, for a study, quantities that it does not have.
+/// One run has no `find_places`: its datasets are known only when it has ended. Local.
+void check_expectations(const std::vector<Expectation>& expected, const FindPlaces& find_places,
+                        Problems& problems);
 
 }  // namespace grokscope

@@ -28,6 +28,8 @@ void LimitOptions::declare(Schema& s) {
   s.add("memory_per_rank_gb", memory_per_rank_gb, "what a distributed P x P matrix may take of a rank's memory; decides the side")
       .unit("GB").above(0);
   s.add("checkpoint_frequency", checkpoint_frequency, "epochs between commits").unit("epoch").at_least(1).not_scientific();
+  s.add("checkpoint_epochs", checkpoint_epochs, "epochs that are committed whatever commits cost, as is the one where t_gen "
+                                                "falls: what other runs start from").unit("epoch").at_least(1).not_scientific();
   s.add("threads_per_rank", threads_per_rank, "threads of LibTorch and BLAS in each rank").at_least(1).not_scientific();
 }
 
@@ -38,7 +40,8 @@ void Crossing::declare(Schema& s) {
 }
 
 void Expectation::declare(Schema& s) {
-  s.add("quantity", quantity, "dataset in metrics.h5: test_loss, training/test_acc, results/t_gen").required();
+  s.add("quantity", quantity, "dataset in metrics.h5: test_loss, training/test_acc, events/t_gen; in a study members/NAME/ "
+                              "and one of these").required();
   s.add("is", is, "how it must compare").one_of({"within", "below", "above", "never"});
   s.add("value", value, "[low, high] for within with rel_tol 0, else one number");
   s.add("rel_tol", rel_tol, "within: allowed relative difference from the one value").at_least(0);
@@ -46,7 +49,10 @@ void Expectation::declare(Schema& s) {
   s.add("at_step", at_step, "compare the series at the first row at or past this step").unit("step");
   s.add("at_first_of", at_first_of, "compare the series at the row where this event fell: t_mem or t_gen")
       .unit("event");
-  s.add("take", take, "what else of a series is compared").one_of({"last", "max", "min"});
+  s.add("take", take, "what of a series is compared: last (default), max, min; over seeds: median (default), mean, min, "
+                      "max, count (of seeds that have a value)").one_of({"last", "max", "min", "median", "mean", "count"});
+  s.add("over", over, "one number of all seeds of a study's member, not one for each").one_of({"seeds"});
+  s.add("divided_by", divided_by, "another quantity, looked at in the same way; their ratio is compared, seed by seed");
   s.add("source", source, "where the claim stands: 'papers.md 03.4'");
   s.add("why", why, "the reason for a tolerance wider than the source's");
 }

@@ -21,6 +21,7 @@ struct LimitOptions {
   double warn_if_exceeds_gb = 10;
   double memory_per_rank_gb = 8;
   std::int64_t checkpoint_frequency = 1000;
+  std::vector<std::int64_t> checkpoint_epochs;
   std::int64_t threads_per_rank = 1;
   void declare(Schema& s);
 };
@@ -54,7 +55,9 @@ struct Expectation {
   std::optional<Crossing> first;
   std::optional<std::int64_t> at_step;
   std::optional<std::string> at_first_of;
-  std::string take = "last";
+  std::optional<std::string> take;
+  std::optional<std::string> over;
+  std::optional<std::string> divided_by;
   std::string source;
   std::string why;
   void declare(Schema& s);

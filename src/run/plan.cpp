@@ -79,7 +79,7 @@ std::string check_storage_limits(const RunConfiguration& c) {
                      format_bytes(gb * 1e9), c.limits.warn_if_exceeds_gb);
 }
 
-std::string plan_text(RunConfiguration& c, int ranks) {
+Plan make_plan(RunConfiguration& c, int ranks) {
   c.task->build_data(c.training);
   c.task->build_model(c.training);
   c.task->convert(at::kCPU, parameter_type(c.training));
@@ -98,6 +98,7 @@ std::string plan_text(RunConfiguration& c, int ranks) {
   const double spectra = 8.0 * static_cast<double>(std::min(s.tracked, s.parameters)) * static_cast<double>(s.moments);
   const auto schedule_end = s.steps / s.steps_per_epoch;
   const bool stores = c.storage.store_full_gop == StorePolicy::dense || c.storage.store_layer_gops == StorePolicy::dense;
+  const double dense = stored_matrix_bytes(c);
   const auto stored = stores ? std::min(s.moments, Schedule(c.storage.gop_schedule, schedule_end).count()) : 0;
 
   std::string text = fmt::format("{}\n{}\n\n", c.experiment.name, c.task->info().title);
@@ -111,10 +112,33 @@ std::string plan_text(RunConfiguration& c, int ranks) {
   text += fmt::format("  memory per rank      about {} (two {} x {} matrices, taps of {})\n",
                       format_bytes(2 * matrix + 3 * tap_bytes / std::max(1, ranks) + 3e8), n, n, format_bytes(tap_bytes));
   text += fmt::format("  on disk              spectra {}, dense matrices {} ({} stored moments)\n\n", format_bytes(spectra),
-                      format_bytes(stored_matrix_bytes(c) * static_cast<double>(stored)), stored);
+                      format_bytes(dense * static_cast<double>(stored)), stored);
   text += layer_table(c, taps, s, ranks);
   if (!warning.empty()) text += "\nwarning: " + warning + "\n";
-  return text;
+  return {text, s.steps, s.moments, spectra + dense * static_cast<double>(stored)};
+}
+
+std::string plan_text(StudyConfiguration& study, int ranks) {
+  const int size = ranks_per_member(study, ranks);
+  std::string text = fmt::format("study of {} members, {} at a time on {} rank(s) each: {}\n", study.members.size(),
+                                 ranks / size, size, study.run_directory.string());
+  Plan sum;
+  for (std::size_t i = 0; i < study.members.size(); ++i) {
+    const auto same_group = [&](const StudyMember& m) { return m.group == study.members[i].group; };
+    const bool is_first = std::find_if(study.members.begin(), study.members.end(), same_group) - study.members.begin() ==
+                          static_cast<std::ptrdiff_t>(i);
+    if (!is_first) continue;
+    const auto seeds = std::count_if(study.members.begin(), study.members.end(), same_group);
+    const auto configuration = std::move(study.members[i].configuration);  // its data goes with it
+    const auto plan = make_plan(*configuration, size);
+    const auto others = seeds > 1 ? fmt::format(" and {} other seed(s)", seeds - 1) : "";
+    text += fmt::format("\n== {}{}\n\n{}", study.members[i].name, others, plan.text);
+    sum.steps += seeds * plan.steps;
+    sum.moments += seeds * plan.moments;
+    sum.disk_bytes += static_cast<double>(seeds) * plan.disk_bytes;
+  }
+  return text + fmt::format("\n== sum of {} members: {} steps, {} tracked moments, {} on disk\n",
+                            study.members.size(), sum.steps, sum.moments, format_bytes(sum.disk_bytes));
 }
 
 }  // namespace grokscope

@@ -10,6 +10,7 @@
 #include "io/run_writer.hpp"
 #include "probes/gop_probe.hpp"
 #include "run/device.hpp"
+#include "run/initialisation.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
 #include "run/summary.hpp"
@@ -42,13 +43,15 @@ class Session {
  public:
   Session(const Communicator& comm, RunConfiguration& c, const SessionOptions& options)
       : comm_(comm), c_(c), options_(options),
-        log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()), stop_(options.max_time_s),
-        directory_(open_directory(comm, c, options)), events_(c.training), stop_rule_(c.training.stop_when) {}
+        log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
+        stop_(options.max_time_s, options.stop_asked), directory_(open_directory(comm, c, options)),
+        events_(c.training), stop_rule_(c.training.stop_when) {}
 
   SessionResult run();
 
  private:
   void build();
+  void initialise();
   void resume();
   void train();
   std::int64_t last_in(const std::string& unit) const;
@@ -57,6 +60,7 @@ class Session {
   void record_evaluation(const Moment& now, const Evaluation& evaluation);
   void observe(const Moment& now);
   void commit(const Moment& now, Seen seen);
+  bool must_be_kept(const Moment& now) const;
   bool commit_due(const Moment& now) const;
   void stop_here(const Moment& now);
   void check_finite(const Moment& now, const StepPass& pass);
@@ -86,6 +90,8 @@ class Session {
   std::int64_t last_commit_epoch_ = -1;
   Seen last_commit_seen_ = Seen::nothing;  ///< how much of that moment the commit holds
   double last_commit_at_s_ = 0;
+  std::vector<NamedArray> start_;  ///< of training.init_from
+  Attributes provenance_;
   Stopwatch watch_;
   std::int64_t first_step_ = 0;
   std::vector<Verdict> verdicts_;
@@ -106,12 +112,14 @@ void Session::build() {
     c_.task->convert(choose_device(c_.training.device, comm_.rank()), parameter_type(c_.training));
     if (const auto warning = check_storage_limits(c_); !warning.empty()) log_.warn("{}", warning);
   });
+  if (c_.training.init_from) initialise();
   auto& parameters = c_.task->model().parameters;
   log_.info("{} training and {} test examples, {} parameters in {} layers", c_.task->data().train.size(),
             c_.task->data().test.size(), parameters.total(), parameters.layers().size());
   auto arrays = c_.task->data().train.arrays("train");
   for (auto& array : c_.task->data().test.arrays("test")) arrays.push_back(std::move(array));
   for (auto& array : c_.task->extra_data()) arrays.push_back(std::move(array));
+  arrays.insert(arrays.end(), start_.begin(), start_.end());
   directory_.write_data(comm_, arrays);
 
   WriterOptions writing;
@@ -122,6 +130,7 @@ void Session::build() {
   writer_.emplace(comm_, directory_, log_, writing);
   trainer_.emplace(comm_, *c_.task, c_.training, timers_);
   if (const auto& schedule = c_.task->observation_schedule()) observations_.emplace(*schedule, last_in(schedule->unit));
+  if (auto mask = mask_of(start_, parameters); !mask.empty()) trainer_->set_mask(std::move(mask));
 }
 
 /// The final moment, counted in "epoch" or "step".
@@ -129,11 +138,27 @@ std::int64_t Session::last_in(const std::string& unit) const {
   return unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch() : trainer_->total_steps();
 }
 
+void Session::initialise() {
+  const auto data_file = directory_.path() / "data.h5";
+  const bool stored = comm_.broadcast_value(std::int64_t{std::filesystem::exists(data_file)}) != 0;
+  comm_.agree([&] {
+    if (!stored) {
+      start_ = read_start(c_);
+      return;
+    }
+    start_ = read_data(data_file);
+    std::erase_if(start_, [](const NamedArray& array) { return !array.name.starts_with("start/"); });
+    apply_start(start_, c_.task->model().parameters);
+  });
+  log_.info("starting from {}", c_.training.init_from->run);
+}
+
 void Session::resume() {
   const auto timer = timers_.scope("resume");
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
   const auto checkpoint = writer_->resume();
-  writer_->set_provenance(provenance(comm_, options_.launch, options_.arguments));
+  provenance_ = provenance(comm_, options_.launch, options_.arguments);
+  writer_->set_provenance(provenance_);
   const auto last = last_in(c_.gop.effective_schedule().unit);
   if (c_.gop.enabled) {
     probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
@@ -266,11 +291,20 @@ void Session::check_finite(const Moment& now, const StepPass& pass) {
   throw error;
 }
 
+/// Checkpoints that another run may start from must be there whatever the clock says.
+bool Session::must_be_kept(const Moment& now) const {
+  const auto& epochs = c_.limits.checkpoint_epochs;
+  if (std::find(epochs.begin(), epochs.end(), now.epoch) != epochs.end()) return true;
+  const auto per_epoch = trainer_->steps_per_epoch();
+  return events_.t_gen() && now.epoch == (events_.t_gen()->step + per_epoch - 1) / per_epoch;
+}
+
 bool Session::commit_due(const Moment& now) const {
   if (now.final) return true;
-  const auto frequency = c_.limits.checkpoint_frequency;
   const bool is_committed = now.epoch == last_commit_epoch_ && last_commit_seen_ == Seen::everything;
-  if (!now.at_epoch_start() || is_committed || now.epoch == 0 || now.epoch % frequency != 0) return false;
+  if (!now.at_epoch_start() || is_committed || now.epoch == 0) return false;
+  if (must_be_kept(now)) return true;
+  if (now.epoch % c_.limits.checkpoint_frequency != 0) return false;
   // Commits may cost a hundredth of the time. The root's clock decides for all; nothing that is computed depends on it.
   const double since_last = comm_.broadcast_value(watch_.seconds() - last_commit_at_s_);
   return since_last >= 100 * writer_->last_commit_s();
@@ -286,7 +320,9 @@ Summary Session::event_summary() const {
     event.units = unit;
     return event;
   };
-  return {{"t_mem_step", step(events_.t_mem()), as(memorised, "step")},
+  return {{"t_mem", step(events_.t_mem()), as(memorised, "step")},
+          {"t_gen", step(events_.t_gen()), as(generalised, "step")},
+          {"t_mem_step", step(events_.t_mem()), as(memorised, "step")},
           {"t_mem_epoch", epoch(events_.t_mem()), as(memorised, "epoch")},
           {"t_gen_step", step(events_.t_gen()), as(generalised, "step")},
           {"t_gen_epoch", epoch(events_.t_gen()), as(generalised, "epoch")},
@@ -328,9 +364,13 @@ void Session::commit(const Moment& now, Seen seen) {
                                   .described({"evaluations so far", "1",
                                               "epoch, step, train_loss, test_loss, train_acc, test_acc"}));
   for (const auto& [name, series] : history_.observables) {
-    checkpoint.arrays.push_back(NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
-                                    .described({name + " so far", "1", "one value for each evaluation at which it was observed"}));
+    checkpoint.arrays.push_back(
+        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
+            .described({"observations of " + name + " so far", "1", "one a row of probes/session/history, NaN: none"}));
   }
+  auto facts = provenance_;
+  facts.emplace_back("walltime_s", watch_.seconds());
+  writer_->set_provenance(std::move(facts));
   writer_->commit(checkpoint);
   last_commit_epoch_ = now.epoch;
   last_commit_seen_ = seen;

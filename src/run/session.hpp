@@ -3,6 +3,7 @@
 // by side or in turn, and give the bits that separate jobs would.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ namespace grokscope {
 struct SessionOptions {
   bool fresh = false;
   std::optional<double> max_time_s;
+  std::function<bool()> stop_asked;    ///< looked at with every other wish to stop: what other sessions of the job want
   Verbosity verbosity = Verbosity::normal;
   std::vector<std::string> arguments;  ///< of the command line, for provenance
   LaunchInfo launch;

@@ -68,9 +68,7 @@ void print_summary(const Communicator& comm, Log& log, const TimerTree& timers, 
   const auto show = [](const std::optional<Moment>& m) { return m ? fmt::format("step {}", m->step) : std::string("never"); };
   log.info("memorised (t_mem): {}; generalised (t_gen): {}", show(events.t_mem()), show(events.t_gen()));
   if (!verdicts.empty()) log.info("claim against result:");
-  for (const auto& v : verdicts) {
-    log.info("  [{}] {}: {}{}", v.met ? "ok" : "MISSED", v.claim, v.found, v.source.empty() ? "" : " (" + v.source + ")");
-  }
+  for (const auto& v : verdicts) log.info("  {}", verdict_line(v));
   log.info("files: {}", (directory / "metrics.h5").string());
   log.info("next:  tools/visualize_gop.py --results_dir {}", directory.string());
   log.info("cite:  {}", citation);

@@ -41,7 +41,10 @@ void TrainingOptions::declare(Schema& s) {
   s.add("warmup_steps", warmup_steps, "lr times min(step / warmup_steps, 1): the first update has lr 0")
       .unit("step").at_least(0);
   s.add("clip_norm", clip_norm, "largest norm of the gradient; none: no clipping").above(0);
+  s.add("constrain_norm", constrain_norm, "initial: after every step all parameters are multiplied by one factor, so that "
+        "their norm stays what it was at first").one_of({"none", "initial"});
   s.add("parameter_groups", parameter_groups, "parameters with rates of their own");
+  s.add("init_from", init_from, "start at a checkpoint of another run instead of the model's initialisation");
   s.add("seed", seed, "of data, initialisation and order, unless they have their own").at_least(0);
   s.add("dtype", dtype, "type of parameters and activations").one_of({"float32", "float64"});
   s.add("loss_dtype", loss_dtype, "type in which the loss is computed").one_of({"same", "float32", "float64"});

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/schema.hpp"
+#include "train/start_options.hpp"
 
 namespace grokscope {
 
@@ -52,7 +53,9 @@ struct TrainingOptions {
   double momentum = 0;
   std::int64_t warmup_steps = 0;
   std::optional<double> clip_norm;
+  std::string constrain_norm = "none";
   std::vector<ParameterGroup> parameter_groups;
+  std::optional<StartOptions> init_from;
   std::int64_t seed = 0;
   std::string dtype = "float32";
   std::string loss_dtype = "same";

@@ -48,7 +48,7 @@ struct TaskInfo {
 struct Result {
   std::string name;
   std::vector<double> values;
-  Description description;
+  Description description{};
 };
 
 /// The series of one run that results may be computed from.

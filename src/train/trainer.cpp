@@ -26,7 +26,8 @@ Trainer::Trainer(const Communicator& comm, Task& task, const TrainingOptions& op
       examples_(task.data().train.size()),
       batch_(options.batch_size.is_full() ? examples_ : std::min(options.batch_size.examples, examples_)),
       steps_per_epoch_((examples_ + batch_ - 1) / batch_),
-      total_steps_(options.steps.value_or(options.epochs * steps_per_epoch_)) {}
+      total_steps_(options.steps.value_or(options.epochs * steps_per_epoch_)),
+      initial_norm_(task.model().parameters.norm()) {}
 
 Moment Trainer::now() const {
   return {step_ / steps_per_epoch_, step_, step_ % steps_per_epoch_, step_ >= total_steps_};
@@ -114,8 +115,24 @@ Evaluation Trainer::evaluate(const StepPass& pass) const {
 void Trainer::update() {
   const auto timer = timers_.scope("update");
   task_.before_update(now());
+  for (std::size_t k = 0; k < mask_.size(); ++k) gradients_[k] = gradients_[k] * mask_[k];
   optimizer_.update(gradients_, step_);
+  if (options_.constrain_norm == "initial") constrain_norm();
   ++step_;
+}
+
+void Trainer::set_mask(std::vector<at::Tensor> mask) {
+  const auto& parameters = task_.model().parameters.all();
+  require(mask.size() == parameters.size(), "a mask for another set of parameters");
+  for (std::size_t k = 0; k < mask.size(); ++k) mask[k] = mask[k].to(parameters[k].value.options().requires_grad(false));
+  mask_ = std::move(mask);
+}
+
+/// Every rank holds the same parameters, so that each finds the same factor for itself.
+void Trainer::constrain_norm() {
+  auto& parameters = task_.model().parameters;
+  const double norm = parameters.norm();
+  if (norm > 0) parameters.scale(initial_norm_ / norm);
 }
 
 std::vector<NamedArray> Trainer::state() const {
@@ -131,6 +148,10 @@ std::vector<NamedArray> Trainer::state() const {
   }
   arrays.push_back(NamedArray::scalar<std::int64_t>("rng/step", step_)
                        .described({"optimizer steps", "1", "steps taken; all random streams are counted by it"}));
+  if (options_.constrain_norm == "initial") {
+    arrays.push_back(NamedArray::scalar<double>("optimizer/initial_norm", initial_norm_)
+                         .described({"norm that every step restores", "1", "sqrt of the sum of all squared parameters"}));
+  }
   return arrays;
 }
 
@@ -149,6 +170,7 @@ void Trainer::load(std::span<const NamedArray> arrays) {
   }
   task_.load(of_task);
   step_ = find_array(arrays, "rng/step").values<std::int64_t>()[0];
+  if (options_.constrain_norm == "initial") initial_norm_ = find_array(arrays, "optimizer/initial_norm").values<double>()[0];
 }
 
 std::uint64_t Trainer::agreed_parameter_hash() const {

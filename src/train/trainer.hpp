@@ -40,6 +40,10 @@ class Trainer {
   /// Takes the optimizer step that backward() prepared. Collective.
   void update();
 
+  /// From now on entries where the mask (one tensor per parameter) is 0 give the optimizer no gradient: an entry that
+  /// starts at zero stays exactly zero, with its moments and under any decay. Taps and the GOP see all entries. Local.
+  void set_mask(std::vector<at::Tensor> mask);
+
   /// The share of a split that this rank evaluates and tracks.
   Dataset my_share(const Dataset& split) const;
 
@@ -54,6 +58,7 @@ class Trainer {
   Dataset present_batch() const;
   std::pair<double, double> score(const Dataset& split) const;
   void reduce_gradients(Pass& pass);
+  void constrain_norm();
 
   const Communicator& comm_;
   Task& task_;
@@ -68,6 +73,8 @@ class Trainer {
   mutable std::int64_t order_epoch_ = -1;
   mutable at::Tensor order_;  ///< of the present epoch's examples, for minibatches
   std::vector<at::Tensor> gradients_;
+  std::vector<at::Tensor> mask_;  ///< empty: every entry learns
+  double initial_norm_;  ///< of all parameters; constrain_norm keeps it
 };
 
 }  // namespace grokscope

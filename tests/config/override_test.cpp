@@ -56,6 +56,20 @@ TEST(Override, NamesItselfInMessages) {
   EXPECT_EQ(error_of(root, "lr=1"), "override 'lr=1': lr: unknown key, did you mean training.lr?");
 }
 
+TEST(Override, OfAFileCarriesItsPlace) {
+  Node root = Node::map();
+  set_key(root, parse_override("training.betas=[0.9, 0.98]", {"study.yaml", 7, 3}));
+  EXPECT_EQ(find_path(root, "training.betas")->items.at(1).mark.text(), "study.yaml:7:3");
+  EXPECT_EQ(to_line(*find_path(root, "training.betas")), "[0.9, 0.98]");
+  try {
+    set_key(root, parse_override("training.betas.first=1", {"study.yaml", 9, 1}));
+    FAIL() << "a list has no keys";
+  } catch (const ConfigurationError& error) {
+    ASSERT_EQ(error.problems().size(), 1u);
+    EXPECT_EQ(error.problems().front().mark.text(), "study.yaml:9:1");
+  }
+}
+
 TEST(Override, RefusesWhatIsNoOverride) {
   const auto root = parse_document("training: {lr: 1}\n", "a.yaml");
   for (const auto* text :

@@ -115,5 +115,25 @@ TEST(ModularArithmetic, PrimitiveRootsGenerateEveryResidue) {
   EXPECT_THROW(primitive_root(12), InternalError);
 }
 
+TEST(ModularSums, OfTwoAreTheTableOfAdditions) {
+  const auto sums = modular_sums(7, 2), table = modular_table(7, "add");
+  EXPECT_TRUE(sums.ids.equal(table.ids));
+  EXPECT_TRUE(sums.inputs.equal(table.inputs));
+  EXPECT_TRUE(sums.targets.equal(table.targets));
+}
+
+TEST(ModularSums, OfFourHaveEveryTupleOnceInOrder) {
+  const auto sums = modular_sums(3, 4);
+  ASSERT_EQ(sums.size(), 81);
+  std::int64_t row = 0;
+  for (std::int64_t a = 0; a < 3; ++a)
+    for (std::int64_t b = 0; b < 3; ++b)
+      for (std::int64_t c = 0; c < 3; ++c)
+        for (std::int64_t d = 0; d < 3; ++d, ++row) {
+          EXPECT_TRUE(sums.inputs[row].equal(at::tensor({a, b, c, d}, at::kLong)));
+          EXPECT_EQ(sums.targets[row].item<std::int64_t>(), (a + b + c + d) % 3);
+        }
+}
+
 }  // namespace
 }  // namespace grokscope

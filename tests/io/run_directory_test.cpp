@@ -99,6 +99,27 @@ TEST_F(RunDirectoryTest, FreshDeletesOnlyWhatWeWrote) {
   directory.close();
 }
 
+TEST_F(RunDirectoryTest, SaysWhoseItIsAndHowItStands) {
+  EXPECT_EQ(stored_fingerprint(path), std::nullopt);
+  EXPECT_FALSE(read_status(path).has_value());
+  comm.barrier();
+  auto directory = open("abc");
+  EXPECT_EQ(stored_fingerprint(path), "abc");
+  for (const auto state : {RunState::running, RunState::checkpointed, RunState::done, RunState::failed}) {
+    if (comm.is_root()) directory.write_status({state, "a \"reason\"", 75, {}});
+    comm.barrier();
+    const auto status = read_status(path);
+    ASSERT_TRUE(status.has_value());
+    EXPECT_EQ(status->state, state);
+    EXPECT_EQ(status->reason, "a \"reason\"");
+    EXPECT_EQ(status->exit_code, 75);
+    comm.barrier();
+  }
+  put(path / "STATUS", "half a fi");
+  EXPECT_FALSE(read_status(path).has_value());
+  directory.close();
+}
+
 TEST_F(RunDirectoryTest, TheLockNamesItsHolderAndDiesWithIt) {
   auto first = open("abc");
   std::int64_t pid = comm.broadcast_value(static_cast<std::int64_t>(::getpid()));

@@ -11,6 +11,7 @@ find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin VALIDATOR grokscope_h
 grokscope_test(io matrix_file RANKS 1 2 3 5 USES gs_io)
 grokscope_test(io hdf5 USES gs_io)
 grokscope_test(io table USES gs_io)
+grokscope_test(io column_file USES gs_io)
 grokscope_test(io run_directory RANKS 1 3 USES gs_io)
 grokscope_test(io run_books TIMEOUT 300 USES gs_io)
 grokscope_test(io run_writer RANKS 1 2 3 5 31 TIMEOUT 600 USES gs_io)

@@ -14,7 +14,8 @@ namespace grokscope {
 namespace {
 
 std::vector<SmallModel> models(std::int64_t n) {
-  std::vector<SmallModel> result{small_transformer(n), small_folded_mlp(n), small_mlp(n), small_power_mlp(n), small_linear(n, 6, 3)};
+  std::vector<SmallModel> result{small_transformer(n), small_folded_mlp(n), small_mlp(n), small_power_mlp(n),
+                                 small_linear(n, 6, 3)};
   for (const auto& more : {sequence_blocks(n), small_transformers(n)}) result.insert(result.end(), more.begin(), more.end());
   return result;
 }

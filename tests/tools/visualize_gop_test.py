@@ -373,6 +373,8 @@ class PanelTest(Case):
             file["observables/phase_grid"] = np.eye(3)
             for i in range(8):
                 file[f"observables/neuron_{i}"] = np.ones(len(file["observables/step"]))
+            file["results/key_frequencies"] = np.array([14.0, 35.0])
+            file["results/tau"] = 3.0  # a number of the report, not a figure
         run.refresh()
         titles = [title for title, _ in plot_observables.observable_panels(run)]
         self.assertEqual(
@@ -384,6 +386,7 @@ class PanelTest(Case):
                 "neuron",
                 "neuron",
                 "phase_grid",
+                "results/key_frequencies",
                 "robustness",
                 "single numbers",
             ],
@@ -398,7 +401,26 @@ class PanelTest(Case):
             self.line(axes[1], "[2]").get_ydata(), self.known["observables/head_norms"][:, 2]
         )
         np.testing.assert_array_equal(axes[5].images[0].get_array(), np.eye(3))
-        self.assertIn("marchenko_pastur_edge = 2.25", self.texts(axes[7]))
+        np.testing.assert_array_equal(axes[6].lines[0].get_ydata(), [14, 35])
+        self.assertIn("marchenko_pastur_edge = 2.25", self.texts(axes[8]))
+
+    def test_wide_vectors_are_a_map(self):
+        run = self.run_of(with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            count = len(file["observables/step"])
+            norms = np.outer(np.arange(count), np.r_[np.zeros(13), 1, np.zeros(42)])
+            norms[3] = np.nan
+            file["observables/fourier_norm_W_E"] = norms
+        run.refresh()
+        draw = dict(plot_observables.observable_panels(run))["fourier_norm_W_E"]
+        ax = style.plt.figure().add_subplot()
+        draw(ax)
+        mesh = ax.collections[0]
+        cells = np.ma.masked_invalid(norms.T)
+        np.testing.assert_array_equal(mesh.get_array().reshape(cells.shape).filled(-1), cells.filled(-1))
+        self.assertEqual(ax.get_ylabel(), "component")
+        edges = mesh.get_coordinates()[:, 0, 1]
+        self.assertTrue(edges[13] < 14 < edges[14])  # component 14 is the bright one
 
 
 class HeatMapTest(Case):

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "every_rank_test.hpp"
@@ -226,13 +227,38 @@ TEST_F(TrainerTest, MomentsCountEpochsAndSteps) {
   EXPECT_TRUE(Trainer(comm, task, options, timers).is_full_batch());
 }
 
-TEST_F(TrainerTest, SavedStateGoesOnBitForBit) {
-  for (const std::int64_t batch : {0, 5, 4}) {
+TEST_F(TrainerTest, AConstrainedNormStaysWhatItWas) {
+  // The step by hand: the one of plain descent, then all weights times one factor.
+  for (const std::int64_t batch : {0, 5}) {
     auto options = plain_sgd(batch);
+    auto free = transformer_task(17, 3), held = transformer_task(17, 3);
+    Trainer plain(comm, free, options, timers);
+    options.constrain_norm = "initial";
+    Trainer constrained(comm, held, options, timers);
+    const double norm = held.model().parameters.norm();
+    for (int s = 0; s < 5; ++s) {
+      free.model().parameters.set_flat(held.model().parameters.flat());
+      plain.backward(Taping::off, stop);
+      plain.update();
+      constrained.backward(Taping::off, stop);
+      constrained.update();
+      const auto there = free.model().parameters.flat();
+      EXPECT_GT(std::abs(free.model().parameters.norm() / norm - 1), 1e-4) << "nothing to constrain";
+      EXPECT_LT(relative_error(held.model().parameters.flat(), there * (norm / free.model().parameters.norm())), 1e-14);
+      EXPECT_NEAR(held.model().parameters.norm(), norm, 1e-13 * norm);
+      EXPECT_NO_THROW(constrained.agreed_parameter_hash());
+    }
+  }
+}
+
+TEST_F(TrainerTest, SavedStateGoesOnBitForBit) {
+  for (const std::int64_t batch : {0, 5, 4, -5}) {  // below 0: with a constrained norm
+    auto options = plain_sgd(std::abs(batch));
     options.optimizer = "adamw";
     options.lr = 1e-2;
     options.weight_decay = 0.5;
     options.epochs = 100;
+    if (batch < 0) options.constrain_norm = "initial";
     const bool drops = batch == 4;
     auto whole = drops ? dropping_task(17, 3) : transformer_task(17, 3);
     auto resumed = drops ? dropping_task(17, 3) : transformer_task(17, 3);
@@ -245,6 +271,7 @@ TEST_F(TrainerTest, SavedStateGoesOnBitForBit) {
     };
     advance(first, 6);  // in the middle of an epoch when there are minibatches
     const auto arrays = first.state();
+    resumed.model().parameters.scale(2);  // whatever it starts from
     Trainer second(comm, resumed, options, timers);
     second.load(arrays);
     EXPECT_EQ(second.now().step, 6);

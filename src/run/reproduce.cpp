@@ -1,0 +1,248 @@
+#include "run/reproduce.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+
+#include "base/text.hpp"
+#include "io/column_file.hpp"
+#include "io/durable_file.hpp"
+#include "run/study.hpp"
+#include "run/study_table.hpp"
+
+namespace grokscope {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One line of the table.
+struct Row {
+  std::string paper;          ///< "08_doshi_polynomials"
+  std::string configuration;  ///< "configs/quick/08_doshi_polynomials.yaml"
+  std::string claim;          ///< the experiment's, in words
+  Verdict verdict;
+  std::string judgement;  ///< holds, missed, failed, no claim
+  double walltime_s = kMissing;
+  std::string commit;
+};
+
+/// What one configuration gave, on the root.
+struct Reproduction {
+  std::vector<Verdict> verdicts;
+  std::string paper, claim, problem;
+  double walltime_s = 0;
+  std::string commit;
+  ExitCode code = ExitCode::done;
+};
+
+std::string number_of(const fs::path& file) {
+  const auto name = file.filename().string();
+  const bool numbered = name.size() > 3 && std::isdigit(static_cast<unsigned char>(name[0])) &&
+                        std::isdigit(static_cast<unsigned char>(name[1])) && name[2] == '_';
+  return numbered && file.extension() == ".yaml" ? name.substr(0, 2) : "";
+}
+
+void describe(Reproduction& r, const RunConfiguration& c) {
+  r.paper = c.experiment.name;
+  r.claim = c.task->info().claim;
+}
+
+void add_origin(Reproduction& r, const fs::path& run_directory) {
+  if (!fs::exists(run_directory / "metrics.h5")) return;
+  const auto origin = read_origin(run_directory / "metrics.h5");
+  r.walltime_s += origin.walltime_s;
+  r.commit = origin.commit;
+}
+
+void reproduce_study(const Communicator& world, const fs::path& file, const SessionOptions& session,
+                     Experiments experiments, Reproduction& r) {
+  std::unique_ptr<StudyConfiguration> study;
+  world.agree([&] { study = load_study(file, {}, experiments); });
+  describe(r, *study->members.front().configuration);
+  const auto result = run_study(world, *study, session);
+  world.on_root([&] {
+    r.verdicts = result.verdicts;
+    for (const auto& member : study->members) add_origin(r, study->run_directory / "members" / member.name);
+  });
+  r.problem = result.problem;
+  r.code = result.code;
+}
+
+void reproduce_run(const Communicator& world, const fs::path& file, const SessionOptions& session,
+                   Experiments experiments, Reproduction& r) {
+  std::unique_ptr<RunConfiguration> configuration;
+  world.agree([&] { configuration = load_configuration(file, {}, experiments); });
+  describe(r, *configuration);
+  const auto result = run_session(world, *configuration, session);
+  world.on_root([&] {
+    r.verdicts = result.verdicts;
+    add_origin(r, configuration->run_directory);
+  });
+}
+
+/// Runs one configuration; what it fails of is recorded where all ranks know it and another may still run.
+Reproduction reproduce(const Communicator& world, const fs::path& file, const SessionOptions& session,
+                       Experiments experiments) {
+  Reproduction r;
+  r.paper = file.stem().string();
+  bool study = false;
+  try {
+    world.agree([&] { study = is_study(file); });
+    (study ? reproduce_study : reproduce_run)(world, file, session, experiments, r);
+  } catch (const Error& error) {
+    const bool is_shared = error.on_all_ranks() || world.size() == 1;
+    const bool is_foreseen = error.code() == ExitCode::user || error.code() == ExitCode::environment;
+    if (!is_shared || !is_foreseen) throw;
+    r.problem = error.what();
+    r.code = error.code();
+  }
+  return r;
+}
+
+std::vector<Row> rows_of(const Reproduction& r, const fs::path& file) {
+  std::vector<Row> rows;
+  const auto add = [&](const Verdict& verdict, const std::string& judgement) {
+    rows.push_back({r.paper, file.string(), r.claim, verdict, judgement, r.walltime_s, r.commit});
+  };
+  for (const auto& verdict : r.verdicts) add(verdict, verdict.met ? "holds" : "missed");
+  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, ""}, "failed");
+  if (rows.empty()) add({}, "no claim");
+  return rows;
+}
+
+/// A bar or a line break would end a Markdown cell.
+std::string cell(const std::string& text) {
+  std::string out;
+  for (const char c : text)
+    out += c == '|' ? std::string("\\|") : c == '\n' ? std::string("; ") : std::string(1, c);
+  return out;
+}
+
+std::string markdown(const std::vector<Row>& rows) {
+  std::string text =
+      "# Claims against results\n\n| paper | claim | quantity | expected | source | ours | verdict | wall "
+      "time | commit |\n"
+      "|---|---|---|---|---|---|---|---|---|\n";
+  std::string before;
+  for (const auto& row : rows) {
+    const bool is_first = row.configuration != before;  // a run is told once
+    before = row.configuration;
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
+        is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.wanted),
+        cell(row.verdict.source), cell(row.verdict.found), row.judgement,
+        is_first ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
+  }
+  const auto missed =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
+  const auto failed =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "failed"; });
+  const auto held =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "holds"; });
+  return text +
+         fmt::format(
+             "\n{} claims hold, {} are missed, {} runs failed. Wall times are those of all launches of a run "
+             "together.\n",
+             held, missed, failed);
+}
+
+std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
+  const auto texts = [&](const std::function<std::string(const Row&)>& of) {
+    std::vector<std::string> column;
+    for (const auto& row : rows) column.push_back(of(row));
+    return column;
+  };
+  std::vector<double> numbers, times;
+  for (const auto& row : rows) {
+    numbers.push_back(row.verdict.number);
+    times.push_back(row.walltime_s);
+  }
+  return {
+      {{"paper", "paper", "1", "the experiment"}, texts([](const Row& r) { return r.paper; })},
+      {{"configuration", "configuration", "1", "the file that was run"},
+       texts([](const Row& r) { return r.configuration; })},
+      {{"claim", "claim", "1", "what the paper showed, in words"},
+       texts([](const Row& r) { return r.claim; })},
+      {{"quantity", "quantity", "1", "what is compared"}, texts([](const Row& r) { return r.verdict.what; })},
+      {{"expected", "expected", "1", "how it must compare"},
+       texts([](const Row& r) { return r.verdict.wanted; })},
+      {{"source", "source", "1", "where the claim stands"},
+       texts([](const Row& r) { return r.verdict.source; })},
+      {{"ours", "our result", "1", "the number, or why there is none"},
+       texts([](const Row& r) { return r.verdict.found; })},
+      {{"value", "our result", "1", "the number, NaN where there is none"}, numbers},
+      {{"verdict", "verdict", "1", "holds, missed, failed or no claim"},
+       texts([](const Row& r) { return r.judgement; })},
+      {{"walltime", "wall time", "s", "of the whole run, over all its launches"}, times},
+      {{"commit", "commit", "1", "of the program that ran last"},
+       texts([](const Row& r) { return r.commit; })}};
+}
+
+void write_table(const ReproduceOptions& options, const std::vector<Row>& rows) {
+  make_folder(options.results);
+  write_text_durably(options.results / "reproduce.md", markdown(rows));
+  publish_columns(options.results / "reproduce.h5", columns_of(rows),
+                  {{"rows", static_cast<std::int64_t>(rows.size())}});
+}
+
+}  // namespace
+
+std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
+  const auto folder = options.quick ? options.configs / "quick" : options.configs;
+  if (!fs::is_directory(folder)) {
+    throw UserError(fmt::format(
+        "{} is not a folder (configurations are looked for there), start in the folder that holds "
+        "configs/ or give --configs",
+        folder.string()));
+  }
+  std::vector<fs::path> all, chosen;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!number_of(entry.path()).empty()) all.push_back(entry.path());
+  }
+  std::sort(all.begin(), all.end());
+  if (options.numbers.empty()) return all;
+  std::vector<std::string> unknown;
+  for (const auto& wanted : options.numbers) {
+    const auto number = wanted.size() == 1 ? "0" + wanted : wanted;
+    const auto before = chosen.size();
+    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
+                 [&](const fs::path& f) { return number_of(f) == number; });
+    if (chosen.size() == before) unknown.push_back(wanted);
+  }
+  if (!unknown.empty()) {
+    throw UserError(fmt::format(
+        "no configuration {}/NN_*.yaml for {} (a paper is named by its number), 'ls {}' shows them",
+        folder.string(), join(unknown, ", "), folder.string()));
+  }
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  return chosen;
+}
+
+ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& options,
+                          const SessionOptions& session, Experiments experiments) {
+  std::vector<fs::path> files;
+  world.agree([&] { files = chosen_configurations(options); });
+  const Stopwatch watch;
+  std::vector<Row> rows;
+  auto code = ExitCode::done;
+  for (const auto& file : files) {
+    auto this_session = session;
+    if (session.max_time_s) this_session.max_time_s = std::max(0.0, *session.max_time_s - watch.seconds());
+    const auto result = reproduce(world, file, this_session, experiments);
+    if (code == ExitCode::done) code = result.code;
+    world.on_root([&] {
+      for (auto& row : rows_of(result, file)) rows.push_back(std::move(row));
+      write_table(options, rows);
+    });
+  }
+  const bool missed =
+      std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
+  if (world.is_root()) fmt::print("\n{}", markdown(rows));
+  if (world.any(missed) && code == ExitCode::done) code = ExitCode::internal;
+  return code;
+}
+
+}  // namespace grokscope

@@ -1,0 +1,30 @@
+// Do all the papers' claims hold? (`grokscope reproduce`)
+// Runs the repository's configurations one after another, single runs and studies alike, and writes one table
+// of claim against result: results/reproduce.md and results/reproduce.h5.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "run/session.hpp"
+
+namespace grokscope {
+
+struct ReproduceOptions {
+  std::vector<std::string> numbers;  ///< "03" or "3"; empty: all
+  bool quick = false;
+  std::filesystem::path configs = "configs";
+  std::filesystem::path results = "results";
+};
+
+/// The configurations NN_*.yaml that are meant, sorted. Throws UserError for numbers that none has. Local.
+std::vector<std::filesystem::path> chosen_configurations(const ReproduceOptions& options);
+
+/// Runs them, resuming what was begun. The table is written anew after each. Returns done when every claim
+/// holds, the code of the first run that failed, or internal when a claim is missed. Throws StopRequested
+/// when asked to stop. Collective over world.
+ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& options,
+                          const SessionOptions& session, Experiments experiments);
+
+}  // namespace grokscope

@@ -1,0 +1,195 @@
+// Is a claim judged by the right number: of one run, over seeds, and between two members of a study?
+#include "run/expected.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "config/assign.hpp"
+#include "config/document.hpp"
+#include "io/hdf5.hpp"
+#include "io/temporary_folder.hpp"
+
+namespace grokscope {
+namespace {
+
+/// Five evaluations of a run whose test accuracy passes .95 at `t_gen`, or never where that is NaN.
+void write_run(const std::filesystem::path& path, double t_gen) {
+  auto file = hdf5::create_file(path);
+  std::vector<std::int64_t> step;
+  std::vector<double> acc, loss;
+  for (std::int64_t i = 0; i < 5; ++i) {
+    step.push_back(10 * i);
+    acc.push_back(static_cast<double>(10 * i) >= t_gen ? 1 : 0.1);
+    loss.push_back(1.0 / static_cast<double>(1 + i));
+  }
+  hdf5::write_array(file, "training/step", NamedArray::from<std::int64_t>("", {5}, step));
+  hdf5::write_array(file, "training/epoch", NamedArray::from<std::int64_t>("", {5}, step));
+  hdf5::write_array(file, "training/test_acc", NamedArray::from<double>("", {5}, acc));
+  hdf5::write_array(file, "training/test_loss", NamedArray::from<double>("", {5}, loss));
+  hdf5::write_array(file, "events/t_gen", NamedArray::scalar<double>("", t_gen));
+  hdf5::write_array(file, "events/t_gen_step", NamedArray::scalar<double>("", t_gen));
+  file.close();
+}
+
+class ExpectedTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    write("dense,seed=0", 40);
+    write("dense,seed=1", 30);
+    write("dense,seed=2", 20);
+    write("ticket,seed=0", 10);
+    write("ticket,seed=1", 10);
+    write("ticket,seed=2", kMissing);
+    write("alone", 20);
+    members_.emplace_back("lost", 0, folder_.path() / "lost.h5");
+  }
+  void TearDown() override {
+    folder_.remove(world_);
+    world_.free();
+  }
+
+  void write(const std::string& name, double t_gen) {
+    const auto seed = name.find("seed=") == std::string::npos ? 0 : std::stoll(name.substr(name.size() - 1));
+    members_.emplace_back(name, seed, folder_.path() / (name + ".h5"));
+    write_run(std::get<2>(members_.back()), t_gen);
+  }
+
+  std::vector<Place> places(const std::string& quantity) const {
+    std::vector<Place> found;
+    if (!quantity.starts_with("members/")) return found;
+    const auto rest = quantity.substr(8);
+    const auto name = rest.substr(0, rest.find('/'));
+    for (const auto& [member, seed, path] : members_) {
+      if (member == name || member.substr(0, member.find(',')) == name) {
+        found.push_back({path, rest.substr(rest.find('/') + 1), member, seed});
+      }
+    }
+    return found;
+  }
+
+  static std::vector<Expectation> parse(const std::string& text) {
+    std::vector<Expectation> expected;
+    Schemas schemas;
+    schemas.section("").add("expected", expected, "");
+    assign(parse_document("expected: [" + text + "]", "test.yaml"), schemas);
+    return expected;
+  }
+
+  Verdict judge(const std::string& text) {
+    const auto expected = parse(text);
+    const FindPlaces find = [&](const auto& quantity) { return places(quantity); };
+    Problems problems;
+    check_expectations(expected, find, problems);
+    problems.throw_if_any();
+    return compare(expected, find).front();
+  }
+
+  std::string refusal(const std::string& text, bool in_study = true) {
+    Problems problems;
+    check_expectations(parse(text),
+                       in_study ? FindPlaces([&](const auto& q) { return places(q); }) : FindPlaces(),
+                       problems);
+    return problems.empty() ? "" : problems.all().front().text();
+  }
+
+  Communicator world_ = Communicator::duplicate(MPI_COMM_WORLD);
+  TemporaryFolder folder_{world_};
+  std::vector<std::tuple<std::string, std::int64_t, std::filesystem::path>> members_;
+};
+
+TEST_F(ExpectedTest, OneMember) {
+  EXPECT_EQ(judge("{quantity: members/alone/events/t_gen, is: below, value: 21}").number, 20);
+  EXPECT_TRUE(judge("{quantity: members/alone/events/t_gen, is: below, value: 21}").met);
+  EXPECT_FALSE(judge("{quantity: members/alone/events/t_gen, is: below, value: 20}").met);
+  EXPECT_EQ(judge("{quantity: 'members/dense,seed=1/events/t_gen', is: above, value: 1}").number, 30);
+  EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, is: above, value: 0}").number, 0.2);
+  EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, take: max, is: above, value: 0}").number, 1);
+  EXPECT_EQ(judge("{quantity: members/alone/training/test_loss, at_step: 10, is: above, value: 0}").number,
+            0.5);
+}
+
+TEST_F(ExpectedTest, OverSeeds) {
+  const auto number = [&](const std::string& take) {
+    return judge("{quantity: members/dense/training/test_acc, first: {above: 0.95}, over: seeds, take: " +
+                 take + ", is: above, value: 0}")
+        .number;
+  };
+  EXPECT_EQ(number("median"), 30);
+  EXPECT_EQ(number("mean"), 30);
+  EXPECT_EQ(number("min"), 20);
+  EXPECT_EQ(number("max"), 40);
+  EXPECT_EQ(number("count"), 3);
+  EXPECT_EQ(judge("{quantity: members/dense/events/t_gen, over: seeds, is: within, value: 31, rel_tol: 0.05}")
+                .number,
+            30);
+}
+
+TEST_F(ExpectedTest, ASeedWithoutAValueSpoilsAllButTheCount) {
+  const auto verdict = judge("{quantity: members/ticket/events/t_gen, over: seeds, is: below, value: 1000}");
+  EXPECT_FALSE(verdict.met);
+  EXPECT_EQ(verdict.found, "missing in 1 of 3 seeds");
+  EXPECT_EQ(
+      judge("{quantity: members/ticket/events/t_gen, over: seeds, take: count, is: above, value: 1}").number,
+      2);
+}
+
+TEST_F(ExpectedTest, NeverHoldsForEverySeed) {
+  EXPECT_TRUE(judge("{quantity: 'members/ticket,seed=2/events/t_gen', is: never}").met);
+  EXPECT_FALSE(judge("{quantity: members/ticket/events/t_gen, over: seeds, is: never}").met);
+  EXPECT_FALSE(judge("{quantity: members/alone/events/t_gen, is: never}").met);
+  EXPECT_TRUE(
+      judge("{quantity: members/ticket/training/test_loss, first: {below: 0.1}, over: seeds, is: never}")
+          .met);
+}
+
+TEST_F(ExpectedTest, RatiosAreTakenSeedBySeed) {
+  write("fast,seed=2", 10);  // in another order than dense
+  write("fast,seed=0", 20);
+  write("fast,seed=1", 30);
+  const auto mean = judge(
+      "{quantity: members/fast/events/t_gen, divided_by: members/dense/events/t_gen, over: seeds, "
+      "take: mean, is: below, value: 1}");
+  EXPECT_NEAR(mean.number, (10.0 / 20 + 20.0 / 40 + 30.0 / 30) / 3, 1e-15);
+  EXPECT_TRUE(mean.met);
+  const auto by_one = judge(
+      "{quantity: members/dense/events/t_gen, divided_by: members/alone/events/t_gen, over: seeds, "
+      "take: max, is: above, value: 1}");
+  EXPECT_EQ(by_one.number, 2);
+}
+
+TEST_F(ExpectedTest, ResultsThatAreNotThere) {
+  EXPECT_EQ(judge("{quantity: members/lost/events/t_gen, is: never}").found, "no results in lost");
+  EXPECT_FALSE(judge("{quantity: members/lost/events/t_gen, is: never}").met);
+  EXPECT_EQ(judge("{quantity: members/alone/events/t_gne, is: never}").found, "no such dataset in alone");
+}
+
+TEST_F(ExpectedTest, RefusesWhatClaimsNothing) {
+  EXPECT_NE(
+      refusal("{quantity: members/dense/events/t_gen, is: below, value: 1}").find("once for each of 3 seeds"),
+      std::string::npos);
+  EXPECT_NE(
+      refusal("{quantity: members/dens/events/t_gen, is: below, value: 1}").find("of a member of this study"),
+      std::string::npos);
+  EXPECT_NE(refusal("{quantity: events/t_gen, is: below, value: 1}").find("of a member of this study"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal("{quantity: members/alone/events/t_gen, divided_by: members/alone/events/t_gen, is: never}")
+          .find("ratio"),
+      std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/alone/events/t_gen, take: median, is: below, value: 1}")
+                .find("over: seeds"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/dense/events/t_gen, over: seeds, take: last, is: below, value: 1}")
+                .find("no last"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: events/t_gen, over: seeds, is: below, value: 1}", false)
+                .find("one run has one seed"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: test_loss, is: within, value: 1}", false).find("needs 2 value(s)"),
+            std::string::npos);
+  EXPECT_EQ(refusal("{quantity: test_loss, divided_by: train_loss, is: below, value: 1}", false), "");
+}
+
+}  // namespace
+}  // namespace grokscope

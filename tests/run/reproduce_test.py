@@ -1,0 +1,81 @@
+"""Does `reproduce` run single runs and studies, judge them, go on after failures, and say in its exit code whether all holds?"""
+import h5py
+
+import tiny_run
+from tiny_run import LINEAR, ProgramTest, variant
+
+CLAIM = {"quantity": "training/train_loss", "first": {"below": 1e9}, "is": "within", "value": [0, 1], "source": "a | test"}
+
+
+class ReproduceTest(ProgramTest):
+    def setUp(self):
+        self.place = self.folder / self.id().rpartition(".")[2]
+        (self.place / "configs" / "quick").mkdir(parents=True)
+
+    def write(self, name, content):
+        path = self.write_config("scratch", content)
+        text = path.read_text().replace(str(self.folder / "scratch"), "auto")
+        (self.place / "configs" / name).write_text(text)
+
+    def reproduce(self, *arguments, ranks=1):
+        before, type(self).folder = self.folder, self.place  # launches start in `folder`
+        try:
+            return self.call("reproduce", *arguments, "--verbosity", "quiet", ranks=ranks)
+        finally:
+            type(self).folder = before
+
+    def column(self, name):
+        with h5py.File(self.place / "results" / "reproduce.h5", "r") as file:
+            return [v.decode() if isinstance(v, bytes) else v for v in file[name][()].tolist()]
+
+    def test_all_hold(self):
+        self.write("quick/09_linear.yaml", variant(LINEAR, expected=[]) | {"expected": [CLAIM]})
+        self.write("quick/08_study.yaml", {
+            "study": {"base": "base.yaml", "seeds": [0, 1]},
+            "expected": [dict(CLAIM, quantity="members/seed=0/training/train_loss"),
+                         {"quantity": "members/seed=1/events/t_gen", "is": "never"}]})
+        self.write("quick/base.yaml", LINEAR)
+        finished = self.reproduce("--quick", "8", "09", ranks=2)
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertEqual(self.column("verdict"), ["holds"] * 3)
+        self.assertEqual(self.column("configuration"), ["configs/quick/08_study.yaml"] * 2 + ["configs/quick/09_linear.yaml"])
+        self.assertEqual(self.column("value")[0], 0)
+        self.assertTrue(all(time > 0 for time in self.column("walltime")))
+        table = (self.place / "results" / "reproduce.md").read_text()
+        self.assertIn("within 0 .. 1 | a \\| test | 0 | holds |", table)
+        self.assertIn("3 claims hold, 0 are missed, 0 runs failed", table)
+        self.assertTrue((self.place / "results" / "quick" / "08_study" / "study.h5").exists())
+
+    def test_a_missed_claim(self):
+        self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM, dict(CLAIM, value=[5, 6])]))
+        self.assertEqual(self.reproduce().code, 1)
+        self.assertEqual(self.column("verdict"), ["holds", "missed"])
+        time = self.column("walltime")
+        self.assertEqual(self.reproduce("9").code, 1)
+        self.assertEqual(self.column("walltime"), time, "a finished run was trained again")
+
+    def test_a_failed_run_does_not_stop_the_others(self):
+        self.write("08_bad.yaml", variant(LINEAR, training={"lr": 1e200}))
+        self.write("07_wrong.yaml", variant(LINEAR, training={"lrr": 1}))
+        self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM]))
+        for ranks in (1, 2):
+            finished = self.reproduce(ranks=ranks)
+            self.assertEqual(finished.code, 2, finished.err)
+            self.assertEqual(self.column("verdict"), ["failed", "failed", "holds"])
+            self.assertIn("did you mean training.lr?", self.column("ours")[0])
+
+    def test_a_stop_and_a_resume(self):
+        self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM]))
+        self.assertEqual(self.reproduce("--max-time", "0.001").code, 75)
+        self.assertEqual(self.reproduce().code, 0)
+
+    def test_numbers_that_nothing_has(self):
+        self.write("09_linear.yaml", LINEAR)
+        finished = self.reproduce("9", "77", "78", ranks=2)
+        self.assertEqual(finished.code, 2)
+        self.assertIn("for 77, 78", finished.err)
+        self.assertEqual(self.reproduce("--configs", "nowhere").code, 2)
+
+
+if __name__ == "__main__":
+    tiny_run.main()
