@@ -36,6 +36,12 @@ data: {p: 5, operation: subtract, train_fraction: 0.6}
 model: {blocks: 2, d_model: 8, heads: 2, d_mlp: 12}
 """
 
+SLINGSHOT = """
+experiment: {name: 07_thilak_slingshot}
+data: {source: division, p: 7}
+model: {kind: transformer, blocks: 2, d_model: 8, heads: 2, d_mlp: 12}
+"""
+
 # Training drops activations; what is tracked and evaluated does not.
 WANG = """
 experiment: {name: 04_wang_implicit}
@@ -101,17 +107,29 @@ def token_loss(logits, targets):
     return losses.sum(dim=1) / (targets >= 0).sum(dim=1)
 
 
+def embed_with_sinusoids(w, inputs):
+    x = w["embed.W_E"][inputs]
+    _, tokens, d = x.shape
+    waves = [[(math.sin if k % 2 == 0 else math.cos)(t / 10000 ** ((k - k % 2) / d)) for k in range(d)] for t in range(tokens)]
+    return x + torch.tensor(waves, dtype=x.dtype)
+
+
 def power_loss(w, inputs, targets):
     """Post-norm blocks without biases on <eos> a op b = c, fixed sinusoids; answer and <eos> behind it are asked for."""
-    x = w["embed.W_E"][inputs]
-    d = x.shape[2]
-    for t in range(6):
-        wave = [(math.sin if k % 2 == 0 else math.cos)(t / 10000 ** ((k - k % 2) / d)) for k in range(d)]
-        x = x.index_add(1, torch.tensor([t]), torch.tensor(wave, dtype=x.dtype).expand(len(x), 1, d))
+    x = embed_with_sinusoids(w, inputs)
     for b in ("blocks.0", "blocks.1"):
         x = normalise(w, x + attend(w, x, f"{b}.attn", 2), f"{b}.norm_1")
         x = normalise(w, x + torch.relu(x @ w[f"{b}.mlp.W_in"].T) @ w[f"{b}.mlp.W_out"].T, f"{b}.norm_2")
     return token_loss((x @ w["unembed.W_U"].T)[:, 4:], targets)
+
+
+def slingshot_loss(w, inputs, targets):
+    """The same without norms, on a / b =; the answer alone is asked for, among all tokens."""
+    x = embed_with_sinusoids(w, inputs)
+    for b in ("blocks.0", "blocks.1"):
+        x = x + attend(w, x, f"{b}.attn", 2)
+        x = x + torch.relu(x @ w[f"{b}.mlp.W_in"].T) @ w[f"{b}.mlp.W_out"].T
+    return torch.nn.functional.cross_entropy(x[:, 3] @ w["unembed.W_U"].T, targets, reduction="none")
 
 
 def wang_loss(w, inputs, targets):
@@ -134,20 +152,21 @@ TRANSFORMER_LAYERS = {
 }
 
 
-def block_layers(bias):
-    """The layers of two blocks with norms."""
+def block_layers(bias, norms=("norm_1", "norm_2")):
+    """The layers of two blocks."""
     layers = {}
     for b in ("blocks.0", "blocks.1"):
         for name in "QKVO":
             layers[f"{b}.attn.W_{name}"] = [f"{b}.attn.W_{name}"] + ([f"{b}.attn.b_{name}"] if bias else [])
         for name in ("in", "out"):
             layers[f"{b}.mlp.{name}"] = [f"{b}.mlp.W_{name}"] + ([f"{b}.mlp.b_{name}"] if bias else [])
-        for name in ("norm_1", "norm_2"):
+        for name in norms:
             layers[f"{b}.{name}"] = [f"{b}.{name}.gain", f"{b}.{name}.bias"]
     return layers
 
 
 POWER_LAYERS = {"embed": ["embed.W_E"], "unembed": ["unembed.W_U"], **block_layers(bias=False)}
+SLINGSHOT_LAYERS = {"embed": ["embed.W_E"], "unembed": ["unembed.W_U"], **block_layers(bias=False, norms=())}
 WANG_LAYERS = {"embed": ["embed.W_E"], "pos_embed": ["pos_embed.W_pos"],
                "final_norm": ["final_norm.gain", "final_norm.bias"], **block_layers(bias=True)}
 
@@ -245,6 +264,9 @@ class Recompute(unittest.TestCase):
 
     def test_power_transformer(self):
         self.check(POWER, power_loss, POWER_LAYERS)
+
+    def test_slingshot_transformer(self):
+        self.check(SLINGSHOT, slingshot_loss, SLINGSHOT_LAYERS)
 
     def test_wang_transformer(self):
         self.check(WANG, wang_loss, WANG_LAYERS)
