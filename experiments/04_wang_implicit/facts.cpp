@@ -57,7 +57,7 @@ class Rows {
 /// What is so, and how it is numbered: atoms 0 .. atoms - 1, inferred facts 0 .. inferred - 1.
 class World {
  public:
-  World(const FactOptions& options) : o_(options), words_(options), is_ood_(at_index(options.atoms()), false) {}
+  explicit World(const FactOptions& options) : o_(options), words_(options), is_ood_(at_index(options.atoms()), false) {}
   virtual ~World() = default;
 
   virtual std::int64_t inferred() const = 0;
