@@ -1,11 +1,13 @@
 #include "experiments/07_thilak_slingshot/experiment.hpp"
 
 #include <cmath>
+#include <functional>
 
 #include "experiments/07_thilak_slingshot/sources.hpp"
 #include "experiments/07_thilak_slingshot/spikes.hpp"
 #include "nn/hessian.hpp"
 #include "nn/mlp.hpp"
+#include "nn/transformer.hpp"
 
 namespace grokscope {
 namespace {
@@ -25,8 +27,11 @@ class ThilakSlingshot : public Task {
   void declare(Schemas& schemas) override {
     source_.declare(schemas.section("data"));
     auto& model = schemas.section("model");
-    model.add("hidden", hidden_, "widths of the hidden layers").at_least(1);
-    model.add("activation", activation_, "between layers").one_of({"relu", "tanh", "identity"});
+    model.add("kind", kind_, "a fully connected network, or a transformer on the tokens of a division")
+        .one_of({"mlp", "transformer"});
+    model.add("hidden", hidden_, "mlp: widths of the hidden layers").at_least(1);
+    model.add("activation", activation_, "mlp: between layers").one_of({"relu", "tanh", "identity"});
+    transformer_.declare_widths(model);
     model.add("init_scale", init_scale_, "factor on all initial weights and biases").above(0);
     model.add("cross_entropy", cross_entropy_,
               "plain: one log_softmax, whose gradient at the right class cancels; exact: computed without cancellation")
@@ -35,21 +40,32 @@ class ThilakSlingshot : public Task {
         .add("every", every_, "steps between measurements of curvature and feature change, 0: never").unit("step").at_least(0);
   }
 
-  void check(const TrainingOptions&, Problems& problems) const override { source_.check(problems); }
+  void check(const TrainingOptions&, Problems& problems) const override {
+    source_.check(problems);
+    if (!is_transformer()) return;
+    transformer_.check_widths(problems);
+    if (source_.name != "division") {
+      problems.add("model.kind", "transformer cannot read " + source_.name, "it reads tokens", "use data.source: division, or mlp");
+    }
+  }
 
   void build_data(const TrainingOptions& training) override {
-    data_ = source_.build(static_cast<std::uint64_t>(training.seed));
+    using Encoding = slingshot::Source::Encoding;
+    data_ = source_.build(static_cast<std::uint64_t>(training.seed), is_transformer() ? Encoding::tokens : Encoding::one_hot);
   }
 
   void build_model(const TrainingOptions& training) override {
-    std::vector<std::int64_t> widths{source_.width()};
-    widths.insert(widths.end(), hidden_.begin(), hidden_.end());
-    widths.push_back(source_.outputs());
-    auto model = std::make_unique<Mlp>(MlpShape{widths, activation_, true}, init_scale_,
-                                       static_cast<std::uint64_t>(training.seed));
-    mlp_ = model.get();
-    initial_ = model->parameters.flat();
-    model_ = std::move(model);
+    const auto seed = static_cast<std::uint64_t>(training.seed);
+    if (is_transformer()) {
+      use(std::make_unique<Transformer>(transformer_shape(), seed));
+      model_->parameters.scale(init_scale_);
+    } else {
+      std::vector<std::int64_t> widths{source_.width()};
+      widths.insert(widths.end(), hidden_.begin(), hidden_.end());
+      widths.push_back(source_.outputs());
+      use(std::make_unique<Mlp>(MlpShape{widths, activation_, true}, init_scale_, seed));
+    }
+    initial_ = model_->parameters.flat();
     loss_ = cross_entropy_ == "plain" ? plain_cross_entropy(loss_type(training)) : cross_entropy(loss_type(training));
   }
 
@@ -71,7 +87,7 @@ class ThilakSlingshot : public Task {
 
   void observe(const Moment& now, const Spread& spread, Record& record) const override {
     const auto share = data_.train.rows(spread.share(data_.train.size()));
-    const auto hidden = mlp_->features(share.inputs).to(at::kDouble);
+    const auto hidden = features_(share.inputs).to(at::kDouble);
     observe_last_layer(hidden, spread, record);
     const auto unit = [](const at::Tensor& v) { return v.to(at::kCPU, at::kDouble) / v.to(at::kDouble).norm().item<double>(); };
     const auto theta = model().parameters.flat();
@@ -113,8 +129,28 @@ class ThilakSlingshot : public Task {
   }
 
  private:
+  bool is_transformer() const { return kind_ == "transformer"; }
+
+  /// Two blocks as in Power et al. 2022 without their norms, on a, /, b, = of a vocabulary of p + 2, read at the last.
+  TransformerShape transformer_shape() const {
+    auto shape = transformer_;
+    shape.norm = TransformerShape::Norm::none;
+    shape.vocabulary = source_.p + 2;
+    shape.tokens = 4;
+    shape.read = {3};
+    shape.fixed_tokens = {{1, source_.p}, {3, source_.p + 1}};
+    return shape;
+  }
+
+  template <class Network>
+  void use(std::unique_ptr<Network> network) {
+    features_ = [&n = *network](const at::Tensor& inputs) { return n.features(inputs); };
+    last_weight_ = &network->last_weight();
+    model_ = std::move(network);
+  }
+
   void observe_last_layer(const at::Tensor& hidden, const Spread& spread, Record& record) const {
-    const auto weight = mlp_->last_weight().value.detach().to(at::kDouble);
+    const auto weight = last_weight_->value.detach().to(at::kDouble);
     auto mean_hidden = hidden.sum(0).to(at::kCPU).contiguous();
     spread.sum({mean_hidden.data_ptr<double>(), static_cast<std::size_t>(mean_hidden.numel())});
     const auto class_mean = weight.mean(0).to(at::kCPU);
@@ -136,7 +172,7 @@ class ThilakSlingshot : public Task {
       const auto present = parameters.flat();
       const auto update = present.to(at::kDouble) - before_.to(at::kDouble);
       parameters.set_flat(before_);
-      const auto hidden_before = mlp_->features(share.inputs).to(at::kDouble);
+      const auto hidden_before = features_(share.inputs).to(at::kDouble);
       parameters.set_flat(present);
       std::array<double, 3> sums{(hidden - hidden_before).square().sum().item<double>(),
                                  hidden_before.square().sum().item<double>(), 0};
@@ -163,12 +199,15 @@ class ThilakSlingshot : public Task {
   }
 
   slingshot::Source source_;
+  std::string kind_ = "mlp";
+  TransformerShape transformer_;  ///< widths only
   std::vector<std::int64_t> hidden_{64, 64, 64, 64, 64};
   std::string activation_ = "relu";
   double init_scale_ = 1;
   std::string cross_entropy_ = "plain";
   std::int64_t every_ = 1;
-  const Mlp* mlp_ = nullptr;
+  std::function<at::Tensor(const at::Tensor&)> features_;  ///< what enters the last layer, of the model
+  const Parameter* last_weight_ = nullptr;
   at::Tensor initial_;             ///< theta_0, float64
   at::Tensor before_;              ///< parameters before the step `before_step_`
   std::int64_t before_step_ = -1;

@@ -32,10 +32,11 @@ DataSplits image_splits(const Source& s) {
 }
 
 /// Tokens 0..p-1 are residues, p is the operation, p + 1 the equals sign.
-at::Tensor one_hot_equations(const at::Tensor& pairs, std::int64_t p) {
+at::Tensor equations(const at::Tensor& pairs, std::int64_t p, Source::Encoding encoding) {
   const auto n = pairs.size(0), vocabulary = p + 2;
   const auto operation = at::full({n}, p, at::kLong), equals = at::full({n}, p + 1, at::kLong);
   const auto tokens = at::stack({pairs.select(1, 0), operation, pairs.select(1, 1), equals}, 1);
+  if (encoding == Source::Encoding::tokens) return tokens;
   return at::one_hot(tokens, vocabulary).to(at::kDouble).reshape({n, 4 * vocabulary});
 }
 
@@ -73,7 +74,7 @@ std::int64_t Source::width() const {
   return name == "mnist" ? 784 : 3072;
 }
 
-DataSplits Source::build(std::uint64_t training_seed) const {
+DataSplits Source::build(std::uint64_t training_seed, Encoding encoding) const {
   const auto chosen = seed ? static_cast<std::uint64_t>(*seed) : training_seed;
   if (name == "gaussian") {
     const auto all = gaussian_examples(*this, chosen);
@@ -81,7 +82,7 @@ DataSplits Source::build(std::uint64_t training_seed) const {
   }
   if (name == "division") {
     auto all = modular_table(p, "divide");
-    all.inputs = one_hot_equations(all.inputs, p);
+    all.inputs = equations(all.inputs, p, encoding);
     const auto count = static_cast<std::int64_t>(train_fraction * static_cast<double>(all.size()));
     return split_at_random(all, std::max<std::int64_t>(1, count), chosen);
   }

@@ -28,10 +28,14 @@ struct Source {
   std::int64_t width() const;
   std::int64_t outputs() const { return name == "division" ? p : name == "gaussian" ? classes : 10; }
 
+  /// How the tokens of an equation are given to a network.
+  enum class Encoding { one_hot, tokens };
+
   /// gaussian: independent N(0, 1) features and uniform random labels. mnist, cifar10: the first images of the files,
-  /// values in [0, 1]. division: all a / b = c modulo p, split at random; the tokens a, /, b, = one-hot side by side,
-  /// [n, 4 (p + 2)]. float64, on the CPU. Local.
-  DataSplits build(std::uint64_t training_seed) const;
+  /// values in [0, 1]. division: all a / b = c modulo p, split at random; the tokens a, /, b, = as numbers,
+  /// [n, 4] int64 (residues, then the operation p and the equals sign p + 1), or one-hot side by side, [n, 4 (p + 2)].
+  /// Otherwise float64. On the CPU. Local.
+  DataSplits build(std::uint64_t training_seed, Encoding encoding = Encoding::one_hot) const;
 };
 
 }  // namespace grokscope::slingshot

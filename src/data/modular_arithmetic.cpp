@@ -24,6 +24,11 @@ const std::map<std::string, Operation>& operation_table() {
       {"multiply", [](std::int64_t a, std::int64_t b, std::int64_t p) { return a * b % p; }},
       {"square_sum", [](std::int64_t a, std::int64_t b, std::int64_t p) { return (a * a + b * b) % p; }},
       {"square_sum_cross", [](std::int64_t a, std::int64_t b, std::int64_t p) { return (a * a + a * b + b * b) % p; }},
+      {"square_sum_cross_linear",
+       [](std::int64_t a, std::int64_t b, std::int64_t p) { return (a * a + a * b + b * b + a) % p; }},
+      {"cube_cross", [](std::int64_t a, std::int64_t b, std::int64_t p) { return (a * a % p * a + a * b) % p; }},
+      {"cube_square_cross",
+       [](std::int64_t a, std::int64_t b, std::int64_t p) { return (a * a % p * a + b * b % p * a + b) % p; }},
       {"divide", [](std::int64_t a, std::int64_t b, std::int64_t p) { return a * power_mod(b, p - 2, p) % p; }},
   };
   return table;

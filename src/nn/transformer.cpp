@@ -15,6 +15,19 @@ namespace grokscope {
 using Norm = TransformerShape::Norm;
 using Init = TransformerShape::Init;
 
+void TransformerShape::declare_widths(Schema& model) {
+  model.add("blocks", blocks, "transformer blocks").at_least(1);
+  model.add("d_model", d_model, "width of the residual stream").at_least(1);
+  model.add("heads", heads, "attention heads; must divide d_model").at_least(1);
+  model.add("d_mlp", d_mlp, "hidden units of each MLP").at_least(1);
+}
+
+void TransformerShape::check_widths(Problems& problems) const {
+  if (d_model % heads == 0) return;
+  problems.add("model.heads", fmt::format("{} does not divide d_model = {}", heads, d_model), "every head has the same width",
+               "use a divisor");
+}
+
 Transformer::Transformer(TransformerShape shape, std::uint64_t seed) : shape_(std::move(shape)), seed_(seed) {
   auto& s = shape_;
   require(s.d_model % s.heads == 0, "d_model must be a multiple of the number of heads");
@@ -107,7 +120,19 @@ at::Tensor Transformer::forward_with_noise(const at::Tensor& inputs, const Train
   return run(inputs, noise, tape);
 }
 
+at::Tensor Transformer::features(const at::Tensor& inputs) const {
+  at::NoGradGuard no_grad;
+  auto tape = Tape::inactive();
+  const auto x = run_blocks(inputs, TrainingNoise::none(), tape);
+  return shape_.read.size() == 1 ? x.squeeze(1) : x;
+}
+
 at::Tensor Transformer::run(const at::Tensor& inputs, const TrainingNoise& noise, Tape& tape) const {
+  const auto logits = unembed(run_blocks(inputs, noise, tape), tape);
+  return shape_.read.size() == 1 ? logits.squeeze(1) : logits;
+}
+
+at::Tensor Transformer::run_blocks(const at::Tensor& inputs, const TrainingNoise& noise, Tape& tape) const {
   require(inputs.dim() == 2 && inputs.size(1) == shape_.tokens, "a transformer's inputs must be [n, tokens]");
   std::vector<std::int64_t> all(static_cast<std::size_t>(used_tokens_));
   std::iota(all.begin(), all.end(), 0);
@@ -115,9 +140,7 @@ at::Tensor Transformer::run(const at::Tensor& inputs, const TrainingNoise& noise
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     x = run_block(b, x, b + 1 == blocks_.size() ? shape_.read : all, noise, tape);
   }
-  if (shape_.final_norm) x = norm(x, final_norm_, tape);
-  const auto logits = unembed(x, tape);
-  return shape_.read.size() == 1 ? logits.squeeze(1) : logits;
+  return shape_.final_norm ? norm(x, final_norm_, tape) : x;
 }
 
 at::Tensor Transformer::embed(const at::Tensor& tokens, Tape& tape) const {

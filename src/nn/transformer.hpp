@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/schema.hpp"
 #include "nn/causal_attention.hpp"
 #include "nn/model.hpp"
 
@@ -56,6 +57,10 @@ struct TransformerShape {
   double embedding_dropout = 0;
   double attention_dropout = 0;
   double residual_dropout = 0;
+
+  /// The keys blocks, d_model, heads and d_mlp of a `model` section, and what may be wrong with them.
+  void declare_widths(Schema& model);
+  void check_widths(Problems& problems) const;
 };
 
 /// Tensors as PyTorch's linear maps have them, [d_out, d_in]: embed.W_E and unembed.W_U [vocabulary, d], pos_embed.W_pos
@@ -70,6 +75,11 @@ class Transformer : public Model {
   at::Tensor forward_with_noise(const at::Tensor& inputs, const TrainingNoise& noise) const override;
 
   const TransformerShape& shape() const { return shape_; }
+
+  /// What enters the head at the positions read, [n, |read|, d], or [n, d] when one is read; without gradients.
+  at::Tensor features(const at::Tensor& inputs) const;
+  /// W of the head; the embedding where they are tied.
+  const Parameter& last_weight() const { return parameters[shape_.tied ? embedding_ : unembedding_]; }
 
  private:
   /// Indices into `parameters`; kNone where there is no such parameter.
@@ -89,6 +99,7 @@ class Transformer : public Model {
   Affine affine(const Pair& pair) const;
   at::Tensor norm(const at::Tensor& x, const Pair& pair, Tape& tape) const;
   at::Tensor run(const at::Tensor& inputs, const TrainingNoise& noise, Tape& tape) const;
+  at::Tensor run_blocks(const at::Tensor& inputs, const TrainingNoise& noise, Tape& tape) const;
   at::Tensor embed(const at::Tensor& tokens, Tape& tape) const;
   void record_embedding(const at::Tensor& tokens, const at::Tensor& x, Tape& tape) const;
   at::Tensor run_block(std::size_t b, const at::Tensor& x, const std::vector<std::int64_t>& read,

@@ -30,8 +30,8 @@ std::int64_t mod(std::int64_t value, std::int64_t p) {
 
 TEST(ModularArithmetic, KnownNames) {
   const std::set<std::string> names(modular_operations().begin(), modular_operations().end());
-  EXPECT_EQ(names, (std::set<std::string>{"add", "divide", "multiply", "square_sum", "square_sum_cross",
-                                          "subtract"}));
+  EXPECT_EQ(names, (std::set<std::string>{"add", "cube_cross", "cube_square_cross", "divide", "multiply", "square_sum",
+                                          "square_sum_cross", "square_sum_cross_linear", "subtract"}));
 }
 
 TEST(ModularArithmetic, EveryOrderedPairOnceInLexicographicOrder) {
@@ -65,6 +65,9 @@ TEST(ModularArithmetic, ResultsSatisfyTheirEquation) {
       {"square_sum", [&](const Row& r) { return mod(r.a * r.a + r.b * r.b - r.c, p) == 0; }},
       {"square_sum_cross",
        [&](const Row& r) { return mod(r.a * r.a + r.a * r.b + r.b * r.b - r.c, p) == 0; }},
+      {"square_sum_cross_linear", [&](const Row& r) { return mod(r.a * (r.a + r.b + 1) + r.b * r.b - r.c, p) == 0; }},
+      {"cube_cross", [&](const Row& r) { return mod(r.a * (r.a * r.a + r.b) - r.c, p) == 0; }},
+      {"cube_square_cross", [&](const Row& r) { return mod(r.a * (r.a * r.a + r.b * r.b) + r.b - r.c, p) == 0; }},
   };
   for (const auto& operation : modular_operations()) {
     for (const auto& row : rows_of(modular_table(p, operation))) {

@@ -135,6 +135,51 @@ TEST(Task, HasTheParametersOfThePaper) {
   EXPECT_EQ(parameters_of("division", "512"), 1303649);
 }
 
+std::vector<std::pair<std::string, Node>> small_transformer() {
+  return {{"data.source", Node::string("division")}, {"data.p", Node::plain("7")}, {"model.kind", Node::string("transformer")},
+          {"model.d_model", Node::plain("8")}, {"model.heads", Node::plain("2")}, {"model.d_mlp", Node::plain("12")}};
+}
+
+TEST(Task, HasTheTransformerOfADivision) {
+  const auto task = task_with({{"data.source", Node::string("division")}, {"model.kind", Node::string("transformer")}});
+  task->build_model({});
+  EXPECT_EQ(task->model().parameters.total(), 2 * 99 * 128 + 2 * (4 * 128 * 128 + 2 * 128 * 512));
+  task->build_data({});
+  const auto& train = task->data().train;
+  ASSERT_EQ(train.inputs.sizes(), at::IntArrayRef({4656, 4}));
+  EXPECT_EQ(train.inputs.scalar_type(), at::kLong);
+  const auto token = [&](std::int64_t t) { return train.inputs.select(1, t); };
+  EXPECT_TRUE(token(1).eq(97).all().item<bool>() && token(3).eq(98).all().item<bool>());
+  EXPECT_TRUE((train.targets * token(2) - token(0)).remainder(97).eq(0).all().item<bool>());
+  EXPECT_TRUE(token(2).ge(1).all().item<bool>() && token(2).lt(97).all().item<bool>());
+}
+
+/// Features are solved for from the logits: there are more tokens than features.
+TEST(Task, ObservesTheTransformersLastLayer) {
+  auto comm = Communicator::duplicate(MPI_COMM_WORLD);
+  const auto task = task_with(small_transformer());
+  task->build_data({});
+  task->build_model({});
+  Record record;
+  task->observe({}, Spread(comm), record);
+  auto tape = Tape::inactive();
+  const auto z = task->model().forward(task->data().train.inputs, tape).detach();
+  ASSERT_EQ(z.sizes(), at::IntArrayRef({21, 9}));
+  const auto weight = task->model().parameters.all().back().value.detach();
+  const auto h = at::mm(z, at::linalg_pinv(weight.t())).mean(0), w = weight.mean(0);
+  EXPECT_NEAR(record.value_of("observables/last_layer_norm"), weight.norm().item<double>(), 1e-12);
+  EXPECT_NEAR(record.value_of("observables/class_mean_cosine"), (w.dot(h) / w.norm() / h.norm()).item<double>(), 1e-9);
+  comm.free();
+}
+
+TEST(Task, RefusesATransformerOnImages) {
+  const auto task = task_with({{"data.source", Node::string("mnist")}, {"model.kind", Node::string("transformer")}});
+  Problems problems;
+  task->check({}, problems);
+  ASSERT_EQ(problems.all().size(), 1u);
+  EXPECT_EQ(problems.all().front().key_path, "model.kind");
+}
+
 class ObservablesTest : public testing::Test {
  protected:
   ObservablesTest() {

@@ -134,6 +134,17 @@ TEST(Transformer, SkippedTokensChangeNothingAtFullSize) {
                        token_cross_entropy(at::kDouble), residues(5, 70, "x", 3), token_targets(5, 2, 50)});
 }
 
+TEST(Transformer, TheHeadMapsFeaturesToLogits) {
+  for (const auto& model : small_transformers(5)) {
+    const auto& transformer = dynamic_cast<const Transformer&>(*model.model);
+    auto tape = Tape::inactive();
+    const auto logits = model.model->forward(model.inputs, tape).detach(), h = transformer.features(model.inputs);
+    const auto head = transformer.last_weight().value.detach().slice(0, 0, logits.size(-1));
+    EXPECT_LT(largest(at::matmul(h, head.t()) - logits), 1e-13) << model.name;
+    EXPECT_FALSE(h.requires_grad());
+  }
+}
+
 TEST(Transformer, ATokenSeesNothingBehindIt) {
   const auto m = small_gpt(6);  // reads positions 1 and 2 of 0..3
   auto tape = Tape::inactive();

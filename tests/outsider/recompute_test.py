@@ -30,6 +30,25 @@ data: {p: 5, train_fraction: 0.8}
 model: {d_model: 8, heads: 2, d_mlp: 12}
 """
 
+POWER = """
+experiment: {name: 01_power_grok}
+data: {p: 5, operation: subtract, train_fraction: 0.6}
+model: {blocks: 2, d_model: 8, heads: 2, d_mlp: 12}
+"""
+
+SLINGSHOT = """
+experiment: {name: 07_thilak_slingshot}
+data: {source: division, p: 7}
+model: {kind: transformer, blocks: 2, d_model: 8, heads: 2, d_mlp: 12}
+"""
+
+# Training drops activations; what is tracked and evaluated does not.
+WANG = """
+experiment: {name: 04_wang_implicit}
+data: {entities: 8, relations: 4, out_degree: 3, ood_share: 0.2, held_out: 0.1, phi: 1.5}
+model: {blocks: 2, d_model: 8, heads: 2, d_mlp: 12, dropout: 0.1, vocabulary: 20}
+"""
+
 COMMON = """
 training: {{epochs: {epochs}, optimizer: adamw, lr: 0.01, weight_decay: 1.0, dtype: {dtype}, device: cpu,
            log_interval: 1}}
@@ -66,6 +85,64 @@ def transformer_loss(w, inputs, targets):
     return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
 
 
+def attend(w, x, name, heads):
+    """Causal attention of every token; matrices [d_out, d_in], biases where there are any."""
+    def linear(x, which):
+        y = x @ w[f"{name}.W_{which}"].T
+        return y + w[f"{name}.b_{which}"] if f"{name}.b_{which}" in w else y
+    n, t, d = x.shape
+    q, k, v = (linear(x, which).view(n, t, heads, d // heads) for which in "QKV")
+    scores = torch.einsum("nqhe,nkhe->nhqk", q, k) / math.sqrt(d // heads)
+    scores = scores.masked_fill(torch.ones(t, t).triu(1).bool(), -math.inf)
+    return linear(torch.einsum("nhqk,nkhe->nqhe", scores.softmax(dim=-1), v).reshape(n, t, d), "O")
+
+
+def normalise(w, x, name):
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], w[f"{name}.gain"], w[f"{name}.bias"], 1e-5)
+
+
+def token_loss(logits, targets):
+    """The mean over the tokens that are asked for: the others' targets are -1."""
+    losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none", ignore_index=-1)
+    return losses.sum(dim=1) / (targets >= 0).sum(dim=1)
+
+
+def embed_with_sinusoids(w, inputs):
+    x = w["embed.W_E"][inputs]
+    _, tokens, d = x.shape
+    waves = [[(math.sin if k % 2 == 0 else math.cos)(t / 10000 ** ((k - k % 2) / d)) for k in range(d)] for t in range(tokens)]
+    return x + torch.tensor(waves, dtype=x.dtype)
+
+
+def power_loss(w, inputs, targets):
+    """Post-norm blocks without biases on <eos> a op b = c, fixed sinusoids; answer and <eos> behind it are asked for."""
+    x = embed_with_sinusoids(w, inputs)
+    for b in ("blocks.0", "blocks.1"):
+        x = normalise(w, x + attend(w, x, f"{b}.attn", 2), f"{b}.norm_1")
+        x = normalise(w, x + torch.relu(x @ w[f"{b}.mlp.W_in"].T) @ w[f"{b}.mlp.W_out"].T, f"{b}.norm_2")
+    return token_loss((x @ w["unembed.W_U"].T)[:, 4:], targets)
+
+
+def slingshot_loss(w, inputs, targets):
+    """The same without norms, on a / b =; the answer alone is asked for, among all tokens."""
+    x = embed_with_sinusoids(w, inputs)
+    for b in ("blocks.0", "blocks.1"):
+        x = x + attend(w, x, f"{b}.attn", 2)
+        x = x + torch.relu(x @ w[f"{b}.mlp.W_in"].T) @ w[f"{b}.mlp.W_out"].T
+    return torch.nn.functional.cross_entropy(x[:, 3] @ w["unembed.W_U"].T, targets, reduction="none")
+
+
+def wang_loss(w, inputs, targets):
+    """GPT-2: pre-norm blocks with biases, learned positions, the head is the embedding; positions 1 to 3 are read."""
+    x = w["embed.W_E"][inputs] + w["pos_embed.W_pos"][:4]
+    for b in ("blocks.0", "blocks.1"):
+        x = x + attend(w, normalise(w, x, f"{b}.norm_1"), f"{b}.attn", 2)
+        hidden = normalise(w, x, f"{b}.norm_2") @ w[f"{b}.mlp.W_in"].T + w[f"{b}.mlp.b_in"]
+        hidden = hidden / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (hidden + 0.044715 * hidden ** 3)))
+        x = x + hidden @ w[f"{b}.mlp.W_out"].T + w[f"{b}.mlp.b_out"]
+    return token_loss((normalise(w, x, "final_norm") @ w["embed.W_E"].T)[:, 1:], targets)
+
+
 POWER_MLP_LAYERS = {"U_1": ["U_1"], "U_2": ["U_2"], "W": ["W"]}
 TRANSFORMER_LAYERS = {
     "embed": ["embed.W_E"], "pos_embed": ["pos_embed.W_pos"],
@@ -73,6 +150,25 @@ TRANSFORMER_LAYERS = {
     "blocks.0.mlp.in": ["blocks.0.mlp.W_in", "blocks.0.mlp.b_in"],
     "blocks.0.mlp.out": ["blocks.0.mlp.W_out", "blocks.0.mlp.b_out"], "unembed": ["unembed.W_U"],
 }
+
+
+def block_layers(bias, norms=("norm_1", "norm_2")):
+    """The layers of two blocks."""
+    layers = {}
+    for b in ("blocks.0", "blocks.1"):
+        for name in "QKVO":
+            layers[f"{b}.attn.W_{name}"] = [f"{b}.attn.W_{name}"] + ([f"{b}.attn.b_{name}"] if bias else [])
+        for name in ("in", "out"):
+            layers[f"{b}.mlp.{name}"] = [f"{b}.mlp.W_{name}"] + ([f"{b}.mlp.b_{name}"] if bias else [])
+        for name in norms:
+            layers[f"{b}.{name}"] = [f"{b}.{name}.gain", f"{b}.{name}.bias"]
+    return layers
+
+
+POWER_LAYERS = {"embed": ["embed.W_E"], "unembed": ["unembed.W_U"], **block_layers(bias=False)}
+SLINGSHOT_LAYERS = {"embed": ["embed.W_E"], "unembed": ["unembed.W_U"], **block_layers(bias=False, norms=())}
+WANG_LAYERS = {"embed": ["embed.W_E"], "pos_embed": ["pos_embed.W_pos"],
+               "final_norm": ["final_norm.gain", "final_norm.bias"], **block_layers(bias=True)}
 
 
 def run(folder, text, **values):
@@ -109,8 +205,7 @@ def example_gradients(loss, parameters, layers, inputs, targets):
 
 def spectrum(g):
     """The min(N, P) leading eigenvalues of (1/N) G^T G, descending."""
-    values = torch.linalg.eigvalsh(g.T @ g / len(g)).flip(0)
-    return values[:min(g.shape)].numpy()
+    return (torch.linalg.svdvals(g) ** 2 / len(g)).numpy()
 
 
 class Recompute(unittest.TestCase):
@@ -166,6 +261,15 @@ class Recompute(unittest.TestCase):
 
     def test_transformer_on_the_dense_side(self):
         self.check(TRANSFORMER, transformer_loss, TRANSFORMER_LAYERS, path="dense")
+
+    def test_power_transformer(self):
+        self.check(POWER, power_loss, POWER_LAYERS)
+
+    def test_slingshot_transformer(self):
+        self.check(SLINGSHOT, slingshot_loss, SLINGSHOT_LAYERS)
+
+    def test_wang_transformer(self):
+        self.check(WANG, wang_loss, WANG_LAYERS)
 
     def test_data_are_the_equations_that_the_configuration_names(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -11,8 +11,8 @@ import numpy as np
 import tiny_run
 from tiny_run import LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, contents, read_series, variant
 
-EXPERIMENTS = ("02_liu_effective", "03_nanda_progress", "05_liu_omnigrok", "07_thilak_slingshot", "08_doshi_polynomials",
-               "09_levi_linear")
+EXPERIMENTS = ("01_power_grok", "02_liu_effective", "03_nanda_progress", "04_wang_implicit", "05_liu_omnigrok",
+               "07_thilak_slingshot", "08_doshi_polynomials", "09_levi_linear")
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEYS = ("experiment.name", "data.d_in", "model.init_scale", "training.lr", "gop_tracking.definitions",
         "storage.store_full_gop", "computational_limits.max_gop_size_gb", "expected")
