@@ -10,10 +10,11 @@ find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin VALIDATOR grokscope_h
 
 grokscope_test(io hdf5 USES gs_io)
 grokscope_test(io table USES gs_io)
+grokscope_test(io plots USES gs_io)
 grokscope_test(io run_directory RANKS 1 3 USES gs_io)
 grokscope_test(io run_books TIMEOUT 300 USES gs_io)
 grokscope_test(io run_writer RANKS 1 2 3 5 31 TIMEOUT 600 USES gs_io)
-foreach(target IN ITEMS test_io_hdf5 test_io_table test_io_run_books test_io_run_writer)
+foreach(target IN ITEMS test_io_hdf5 test_io_table test_io_plots test_io_run_books test_io_run_writer)
   target_compile_definitions(${target} PRIVATE GROKSCOPE_PYTHON="${GROKSCOPE_PYTHON}"
                              GROKSCOPE_CHECK_RUN="${CMAKE_CURRENT_SOURCE_DIR}/io/check_run.py")
 endforeach()
