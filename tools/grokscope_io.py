@@ -7,7 +7,7 @@ system's Python in its place.
 """
 import os
 
-from tool_process import ENVIRONMENT_ERROR, USER_ERROR, ToolError, require_modules, run_tool
+from tool_process import ENVIRONMENT_ERROR, USER_ERROR, ToolError, require_modules, run_tool, writing_to
 
 # Published files are immutable and replaced by renaming, so that locks protect nothing; on many network file
 # systems asking for one fails.
@@ -22,6 +22,7 @@ from pathlib import Path  # noqa: E402
 from typing import NamedTuple, Optional  # noqa: E402
 
 import h5py  # noqa: E402
+import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
 
 from hdf5_access import (  # noqa: E402
@@ -47,11 +48,14 @@ __all__ = [  # with what tools take from the two modules below this one
     "find_runs",
     "natural_key",
     "open_run",
+    "open_runs",
     "plain",
     "reached",
     "require_modules",
     "run_tool",
     "shape_of",
+    "shortest_labels",
+    "writing_to",
 ]
 
 METRICS, GOP_FULL, GOP_LAYERS, DATA = "metrics.h5", "gop_full.h5", "gop_layers.h5", "data.h5"
@@ -85,16 +89,31 @@ class Transition(NamedTuple):
 
 
 def find_runs(patterns):
-    """All run directories that match any of the glob `patterns` (`**` allowed) or lie below a match;
-    sorted."""
+    """All run directories that match any of the glob `patterns` (`**` allowed) or lie below a match; sorted.
+    An analysis of a run (RUN/analysis/NAME) is one only where the pattern itself names it."""
     found = set()
     for pattern in [patterns] if isinstance(patterns, (str, os.PathLike)) else patterns:
         for match in map(Path, glob.glob(os.fspath(pattern), recursive=True)):
             if match.is_dir():
-                found.update(file.parent for file in match.rglob(METRICS))
+                below = (file.parent for file in match.rglob(METRICS))
+                found.update(folder for folder in below if "analysis" not in folder.relative_to(match).parts)
             elif match.name == METRICS:
                 found.add(match.parent)
     return sorted(found)
+
+
+def open_runs(patterns):
+    """All runs that find_runs() finds. Throws ToolError when a pattern finds none."""
+    found = []
+    for pattern in patterns:
+        below = find_runs(pattern)
+        if not below:
+            raise ToolError(
+                f"{pattern} holds no run (there is no {METRICS} in it or below it), give run "
+                "directories, folders of them, or globs"
+            )
+        found += [folder for folder in below if folder not in found]
+    return [Run(folder) for folder in found]
 
 
 def open_run(path):
@@ -144,13 +163,35 @@ class Run:
 
     # Series -----------------------------------------------------------------
 
-    def series(self, name):
+    def to_pandas(self, table=""):
+        """The scalar series of one table as a pandas DataFrame, see labelled_arrays.py."""
+        return labelled_arrays.to_pandas(self, table)
+
+    def to_xarray(self, table=""):
+        """The series of one table as an xarray Dataset, see labelled_arrays.py."""
+        return labelled_arrays.to_xarray(self, table)
+
+    def series(self, name, components=None):
         """The dataset `name` of metrics.h5 ("gop_trace", "training/train_loss", "probes/x/y") as a Series on
         its own axes; None when it is not there or has no time axis. Integers and floats alike come as
-        float64."""
-        if name not in self.cache_:
-            self.cache_[name] = self.read_(METRICS, lambda file: self.read_series_(file, name))
-        return self.cache_[name]
+        float64. Of vectors [T, k], only the first `components` are read where that is given."""
+        key = (name, components)
+        if key not in self.cache_:
+            self.cache_[key] = self.read_(METRICS, lambda file: self.read_series_(file, name, components))
+        return self.cache_[key]
+
+    def scalar_series(self, name, components):
+        """[(label, Series [T])] of the dataset `name`: one entry, or for vectors "name[0]", "name[1]", ... of
+        the first `components`; empty when it is no series of either kind."""
+        series = self.series(name, components)
+        if series is None or series.values.ndim > 2:
+            return []
+        if series.values.ndim == 1:
+            return [(name, series)]
+        return [
+            (f"{name}[{k}]", series._replace(values=series.values[:, k]))
+            for k in range(series.values.shape[1])
+        ]
 
     def array(self, name):
         """The dataset `name` of metrics.h5 as it is stored, with or without a time axis; None when
@@ -245,10 +286,40 @@ class Run:
 
         return self.read_(GOP_FULL if layer is None else GOP_LAYERS, read) or []
 
-    def gop(self, epoch, rows=None, cols=None, layer=None):
-        """A block of the stored GOP of `epoch`; rows and cols are slices or (first, end). None when no dense
-        GOP is stored there (storage.store_full_gop: factors or false; `grokscope export` rebuilds it)."""
-        return self.gop_array(epoch, "gop", layer, (as_slice(rows), as_slice(cols)))
+    def load_gop(self, epoch, rows=None, cols=None, layer=None):
+        """A block of the stored GOP of `epoch`, full or of `layer`; rows and cols are slices or (first, end).
+        Only that block is read. Throws ToolError when no dense GOP is stored there."""
+        block = self.gop_array(epoch, "gop", layer, (as_slice(rows), as_slice(cols)))
+        if block is not None:
+            return block
+        where = f"epoch {epoch}" + (f" of layer {layer}" if layer else "")
+        if self.has_factors(epoch, layer):
+            raise ToolError(
+                f"{self.path}: {where} is stored as factors (this reader knows dense matrices "
+                "only), rebuild the matrix with `grokscope export`"
+            )
+        key = "store_layer_gops" if layer else "store_full_gop"
+        there = [e for e in self.gop_epochs(layer) if self.has_gop(e, layer)]
+        hint = f"epochs that have one: {', '.join(map(str, there[:12]))}" if there else f"set storage.{key}"
+        raise ToolError(
+            f"{self.path}: no matrix of {where} is stored (storage.{key} decides which are), {hint}"
+        )
+
+    def has_gop(self, epoch, layer=None):
+        """Whether load_gop() has a dense matrix to read."""
+        return self.gop_shape(epoch, "gop", layer) is not None
+
+    def has_factors(self, epoch, layer=None):
+        """Whether the GOP of `epoch` is stored as factors."""
+        path = f"epoch_{epoch}/factors" + (f"/{layer}" if layer else "")
+        return bool(self.read_(GOP_FULL, lambda file: member(file, path) is not None))
+
+    def gop_shape(self, epoch, name, layer=None):
+        """The shape of gop_array() without reading it; None when missing."""
+        path = f"epoch_{epoch}/{layer}/{name}" if layer else f"epoch_{epoch}/{name}"
+        return self.read_(
+            GOP_LAYERS if layer else GOP_FULL, lambda file: getattr(member(file, path), "shape", None)
+        )
 
     def gop_array(self, epoch, name, layer=None, selection=()):
         """The dataset `name` (eigenvalues, eigenvectors_top_k, ...) stored with the GOP of `epoch`; None when
@@ -339,6 +410,22 @@ class Run:
         missing."""
         return self.read_(DATA, lambda file: file)
 
+    def log(self):
+        """The text of log.txt; None when missing."""
+        return self.read_text_("log.txt")
+
+    def launches(self):
+        """What is known of each start of the program (arguments, versions, hosts, ...), in order; [] when
+        missing."""
+
+        def read(file):
+            group = member(file, "provenance")
+            names = sorted(group or (), key=natural_key)
+            scalars = ({k: plain(v[()]) for k, v in group[name].items() if v.shape == ()} for name in names)
+            return [{**attributes_of(file, f"provenance/{n}"), **more} for n, more in zip(names, scalars)]
+
+        return self.read_(METRICS, read) or []
+
     # Access -----------------------------------------------------------------
 
     def read_(self, file_name, question):
@@ -364,12 +451,13 @@ class Run:
             if (self.path / file_name).exists():
                 time.sleep(0.2)
 
-    def read_series_(self, file, name):
+    def read_series_(self, file, name, components):
         dataset = member(file, name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim == 0 or dataset.dtype.kind not in "biuf":
             return None
         axes = axes_of(dataset)
-        return None if axes is None else Series(*axes, dataset.astype(np.float64)[()])
+        part = np.s_[:, :components] if dataset.ndim > 1 else ()
+        return None if axes is None else Series(*axes, dataset.astype(np.float64)[part])
 
     def read_text_(self, file_name):
         try:
@@ -390,6 +478,16 @@ class Run:
                 f"{self.path / file_name} is not JSON ({error}), resume the run to write it again",
                 ENVIRONMENT_ERROR,
             ) from error
+
+
+def shortest_labels(paths):
+    """The last parts of each path, as many as tell all of them apart."""
+    parts = [Path(path).resolve().parts for path in paths]
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        labels = ["/".join(part[-depth:]) for part in parts]
+        if len(set(labels)) == len(labels):
+            break
+    return labels if paths else []
 
 
 def reached(step):

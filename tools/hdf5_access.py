@@ -11,6 +11,7 @@ import numpy as np
 from tool_process import ENVIRONMENT_ERROR, ToolError
 
 AXES = ("epoch", "step")
+LINKS = "plots"  # groups of links for viewers: everything in them is elsewhere in the file
 
 
 def plain(value):
@@ -69,6 +70,8 @@ def dataset_names(file, prefix):
     group = member(file, prefix)
     for key in group if isinstance(group, h5py.Group) else ():
         name = f"{prefix}/{key}" if prefix else key
+        if name == LINKS:
+            continue
         if isinstance(member(group, key), h5py.Group):
             yield from dataset_names(file, name)
         elif key not in AXES:

@@ -148,10 +148,11 @@ def cumulative_share(ax, run, epochs):
     ax.set(ylabel="cumulative share", ylim=(-0.02, 1.04))
 
 
-def heat_map(ax, run):
-    """The whole spectrum over the step: the colour is the eigenvalue, grey is at or below the noise floor.
-    Returns the mesh for a colour bar; None when there is nothing to draw."""
-    ax.set_title("Spectrum over training")
+def heat_map(ax, run, relative=False):
+    """The whole spectrum over the step: the colour is the eigenvalue (over the largest one of its epoch with
+    `relative`), grey is at or below the noise floor. Returns the mesh for a colour bar; None when there is
+    nothing to draw."""
+    ax.set_title("Shape of the spectrum" if relative else "Spectrum over training")
     series = run.series("eigenvalues") or run.series("eigenvalues_top_k")
     if series is None or series.values.ndim != 2 or not (series.values > 0).any():
         why = "not in metrics.h5" if series is None else "nothing tracked yet, or no positive value"
@@ -162,6 +163,9 @@ def heat_map(ax, run):
     columns, edges = heat_columns(ax, series)
     ranks = style.log_spaced(series.values.shape[1], HEAT_RANKS)
     values = np.vstack([series.values, np.full(series.values.shape[1], np.nan)])[columns]
+    if relative:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = values / np.where(values[:, :1] > 0, values[:, :1], np.nan)
     floor = run.noise_floor_ratio() * values[:, :1]
     values = values[:, ranks]
     above = values > np.maximum(floor, 0)

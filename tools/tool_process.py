@@ -3,10 +3,12 @@
 It starts in a Python that has the packages it needs, a problem becomes one line on stderr, and the exit code
 is that of the grokscope program. It must run before anything beyond Python's own library is imported.
 """
+import contextlib
 import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 SYSTEM_PYTHON = os.environ.get("GROKSCOPE_PYTHON", "/usr/bin/python3")
 PACKAGES = {"h5py": "python3-h5py", "numpy": "python3-numpy", "matplotlib": "python3-matplotlib"}
@@ -46,6 +48,21 @@ class ToolError(Exception):
     def __init__(self, message, exit_code=USER_ERROR):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+@contextlib.contextmanager
+def writing_to(folder):
+    """Makes the folder and gives it as a Path; where it or what is written into it fails, that is a
+    ToolError."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        yield Path(folder)
+    except OSError as error:
+        raise ToolError(
+            f"nothing can be written to {folder} ({error.strerror or error}), choose another place with "
+            "--save_dir",
+            ENVIRONMENT_ERROR,
+        ) from error
 
 
 def run_tool(main):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What happened in this run? Draws the figures of one run directory, finished or still running.
 
-Each figure below arranges panels of plot_panels.py and its neighbours. Nothing is computed here beyond what is
-drawn, and nothing in the run directory is touched but the folder of the plots.
+Each figure below arranges panels of plot_panels.py and its neighbours. Nothing is computed here beyond what
+is drawn, and nothing in the run directory is touched but the folder of the plots.
 """
 import argparse
 from pathlib import Path
@@ -13,6 +13,7 @@ import plot_observables
 import plot_panels as panels
 import plot_spectra
 import plot_style as style
+import plot_subspace
 
 PANELS_PER_PAGE = 12
 
@@ -103,17 +104,50 @@ def eigenvalue_spectrum_grokking(run, epochs):
     return [fig]
 
 
+def spectrum_evolution(run, _):
+    fig = new_figure(run, "the whole spectrum", 7.2, 7.2)
+    grid = fig.add_gridspec(3, 2, height_ratios=(1, 2, 2), width_ratios=(1, 0.025))
+    axes = [fig.add_subplot(grid[row, 0]) for row in range(3)]
+    panels.accuracy(axes[0], run, run.series)
+    for ax, row, relative, label in (
+        (axes[1], 1, False, "eigenvalue (grey: ≤ noise floor)"),
+        (axes[2], 2, True, "eigenvalue / largest"),
+    ):
+        mesh = plot_spectra.heat_map(ax, run, relative)
+        if mesh is not None:
+            fig.colorbar(mesh, cax=fig.add_subplot(grid[row, 1]), extend="min", label=label)
+            axes[0].set_xlim(ax.get_xlim())
+    style.letter_panels(axes)
+    panels.transition_legend(fig, run)
+    return [fig]
+
+
+def subspace_rotation(run, _):
+    spaces = plot_subspace.eigenspaces(run)
+    fig = new_figure(run, "do the eigenspaces turn?", 7.2, 3.7)
+    left, right = fig.subplots(1, 2)
+    image = plot_subspace.overlap_matrix(left, run, spaces)
+    if image is not None:
+        fig.colorbar(image, ax=left, fraction=0.046, pad=0.02)
+    plot_subspace.overlap_with(right, run, spaces)
+    style.letter_panels([left, right])
+    panels.transition_legend(fig, run)
+    return [fig]
+
+
 def layers(run, _):
     draws = [plot_layers.layer_shares]
     for metric, title in (
+        ("gop_trace", "Trace"),
         ("gop_stable_rank", "Stable rank"),
         ("gop_participation_ratio", "Participation ratio"),
         ("gop_spectral_norm", "Largest eigenvalue"),
+        ("gop_entropy_rank", "Entropy rank"),
     ):
         draws.append(
             lambda ax, run, metric=metric, title=title: plot_layers.layer_metric(ax, run, metric, title)
         )
-    fig = grid_figure(run, "layers", 2, 2, draws)
+    fig = grid_figure(run, "layers", 2, 3, draws)
     handles, labels = fig.axes[0].get_legend_handles_labels()
     if handles:
         hidden = len(run.layers()) - len(handles)
@@ -175,7 +209,9 @@ FIGURES = {
         top_eigenvalues,
         eigenvalue_spectrum,
         eigenvalue_spectrum_grokking,
+        spectrum_evolution,
         layers,
+        subspace_rotation,
         observables,
         summary,
     )
@@ -240,21 +276,13 @@ def parse_arguments(argv):
 def main(argv=None):
     arguments = parse_arguments(argv)
     with grokscope_io.open_run(arguments.results_dir) as run:
-        folder = arguments.save_dir or run.path / "plots"
         epochs = nearest_epochs(run, arguments.epochs) if arguments.epochs else []
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        with grokscope_io.writing_to(arguments.save_dir or run.path / "plots") as folder:
             for name in arguments.figures:
                 for i, fig in enumerate(FIGURES[name](run, epochs)):
                     page = name if i == 0 else f"{name}_{i + 1}"
                     written = style.save_figure(fig, folder, page, arguments.formats, arguments.dpi)
                     print(f"{folder / page}  ({', '.join(path.suffix[1:] for path in written)})", flush=True)
-        except OSError as error:
-            raise grokscope_io.ToolError(
-                f"figures cannot be written to {folder} ({error.strerror or error}), choose "
-                "another folder with --save_dir",
-                grokscope_io.ENVIRONMENT_ERROR,
-            ) from error
     return 0
 
 

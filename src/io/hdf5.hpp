@@ -128,6 +128,8 @@ void read_rows(const Handle& dataset, IndexRange rows, DType dtype, void* values
 
 /// Writes attributes of a group, dataset or file, replacing those of the same name.
 void write_attributes(const Handle& object, const Attributes& attributes);
+/// Writes a list of texts as one attribute, fixed-length UTF-8, replacing one of the same name.
+void write_text_list(const Handle& object, const std::string& name, std::span<const std::string> texts);
 bool has_attribute(const Handle& object, const std::string& name);
 /// Writes long_name, units and definition; nothing where there is no description.
 void write_description(const Handle& dataset, const Description& description);

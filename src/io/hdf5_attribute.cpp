@@ -19,12 +19,16 @@ void write_one(const Handle& object, const std::string& name, hid_t type, const 
   check(H5Awrite(attribute.get(), type, value), "write attribute", object.get(), name);
 }
 
-void write_text(const Handle& object, const std::string& name, const std::string& text) {
-  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type.get(), std::max<std::size_t>(text.size(), 1));
+Handle text_type(std::size_t size) {
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), std::max<std::size_t>(size, 1));
   H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
   H5Tset_cset(type.get(), H5T_CSET_UTF8);
-  write_one(object, name, type.get(), Handle(H5Screate(H5S_SCALAR), H5Sclose), text.c_str());
+  return type;
+}
+
+void write_text(const Handle& object, const std::string& name, const std::string& text) {
+  write_one(object, name, text_type(text.size()).get(), Handle(H5Screate(H5S_SCALAR), H5Sclose), text.c_str());
 }
 
 std::optional<Attribute> read_one(const Handle& attribute) {
@@ -129,6 +133,15 @@ void write_attributes(const Handle& object, const Attributes& attributes) {
                 &std::get<double>(value));
     }
   }
+}
+
+void write_text_list(const Handle& object, const std::string& name, std::span<const std::string> texts) {
+  std::size_t width = 1;
+  for (const auto& text : texts) width = std::max(width, text.size());
+  std::string block(width * std::max<std::size_t>(texts.size(), 1), '\0');
+  for (std::size_t i = 0; i < texts.size(); ++i) block.replace(i * width, texts[i].size(), texts[i]);
+  const auto count = static_cast<hsize_t>(texts.size());
+  write_one(object, name, text_type(width).get(), Handle(H5Screate_simple(1, &count, nullptr), H5Sclose), block.data());
 }
 
 void write_description(const Handle& dataset, const Description& description) {

@@ -4,6 +4,7 @@
 
 #include "io/durable_file.hpp"
 #include "io/hdf5.hpp"
+#include "io/plots.hpp"
 
 namespace grokscope {
 
@@ -31,6 +32,7 @@ void publish_metrics(const fs::path& path, std::span<const TableSource> sources,
                      CommitPoint committed) {
   publish(path, facts, committed, [&](const hdf5::Handle& file) {
     concatenate_tables(sources, file);
+    write_plots(file);
     for (const auto& [name, summary] : facts.summaries) write_summary(file, name, summary);
     for (const auto& array : facts.fixed) hdf5::write_array(file, array.name, array);
     write_launches(file, facts.launches);

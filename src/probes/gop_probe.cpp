@@ -98,7 +98,9 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
   Attributes attributes{{"epoch", now.epoch}, {"step", now.step}, {"definition", primary},
                         {"normalisation", std::string("1/N")}, {"loss_reduction", around_.task.loss().definition()},
                         {"n_examples", g.rows()}, {"n_parameters", g.cols()}, {"solver", result.solver},
-                        {"path", result.path}, {"noise_floor", result.noise_floor}};
+                        {"path", result.path}, {"noise_floor", result.noise_floor},
+                        {"NX_class", "NXdata"}, {"signal", "eigenvalues"},  // what h5web and silx draw on opening
+                        {"SILX_style", "{\"signal_scale_type\": \"log\"}"}};
   writer.set_group_attributes("gop_full", group, attributes);
   for (const auto& layer : result.layer_spectra) {
     const auto layer_group = group + "/" + layer.name;

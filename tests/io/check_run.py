@@ -89,6 +89,9 @@ def check_metrics(directory):
         require(np.array_equal(f["training/epoch"][:], training_epochs), "wrong training/epoch")
         check_axes(f)
         check_axes(f["training"])
+        loss = f[f.attrs["default"]][f["plots"].attrs["default"]]
+        require(loss.attrs["signal"] == b"train_loss", "a viewer would open with something else")
+        require(np.array_equal(loss["train_loss"][:], twice), "the plot of the loss leads elsewhere")
         if epochs > 12:
             require(f["events/t_mem"][()] == 12 and f["events"].attrs["t_mem"] == 12, "wrong /events")
             require(f["events/squares"][:].tolist() == [1, 4, 9], "wrong list in /events")

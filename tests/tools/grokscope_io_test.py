@@ -1,4 +1,5 @@
 """Does the reader give back what was written, and cope with what is missing, broken or moved?"""
+import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import grokscope_io as io  # noqa: E402
 import h5py  # noqa: E402
+import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
 from synthetic_run import LAYERS, Shape, make_run  # noqa: E402
 
@@ -77,8 +79,6 @@ class RunTest(unittest.TestCase):
             run.series("gop_of_tomorrow"),
             run.series("training"),
             run.array("nothing/here"),
-            run.gop(7),
-            run.gop(0, layer="no_layer"),
             run.spectrum(123456),
             run.gop_array(0, "eigenvectors_top_k"),
         ):
@@ -134,21 +134,38 @@ class RunTest(unittest.TestCase):
             expected = g.T @ g / len(g)
             tolerance = 1e-6 if epoch == 1180 else 1e-14  # the last is float32, in a file of its own
             np.testing.assert_allclose(
-                self.run_.gop(epoch), expected, atol=tolerance * np.abs(expected).max()
+                self.run_.load_gop(epoch), expected, atol=tolerance * np.abs(expected).max()
             )
         self.assertEqual(self.run_.gop_epochs(), [0, 600, 1180])
 
     def test_a_block_of_a_gop(self):
         g = self.known["gradients"][600]
         expected = (g.T @ g / len(g))[3:9, 40:42]
-        np.testing.assert_allclose(self.run_.gop(600, (3, 9), slice(40, 42)), expected, rtol=1e-13)
+        np.testing.assert_allclose(self.run_.load_gop(600, (3, 9), slice(40, 42)), expected, rtol=1e-13)
+
+    def test_a_matrix_that_is_not_stored_is_a_clear_error(self):
+        with self.assertRaisesRegex(
+            io.ToolError, r"no matrix of epoch 7 .*epochs that have one: 0, 600, 1180"
+        ):
+            self.run_.load_gop(7)
+        with self.assertRaisesRegex(io.ToolError, r"epoch 0 of layer no_layer .*storage.store_layer_gops"):
+            self.run_.load_gop(0, layer="no_layer")
+        folder = self.copy("factors")
+        with h5py.File(folder / ".segments/600-600.h5", "a") as file:
+            del file["gop_full/epoch_600/gop"]
+            file["gop_full/epoch_600/factors/embed/A"] = np.zeros((2, 2))
+        run = io.open_run(folder)
+        with self.assertRaisesRegex(io.ToolError, "stored as factors .*grokscope export"):
+            run.load_gop(600)
+        self.assertTrue(run.has_gop(0) and not run.has_gop(600) and not run.has_gop(7))
+        self.assertEqual(run.gop_shape(0, "gop"), (108, 108))
 
     def test_the_gop_of_a_layer(self):
         g = self.known["gradients"][600][
             :, 35:51
         ]  # blocks.2.attn.W_K: 12 weights and 4 biases from offset 35
         layer = "blocks.2.attn.W_K"
-        np.testing.assert_allclose(self.run_.gop(600, layer=layer), g.T @ g / len(g), rtol=1e-13)
+        np.testing.assert_allclose(self.run_.load_gop(600, layer=layer), g.T @ g / len(g), rtol=1e-13)
         np.testing.assert_allclose(
             self.run_.gop_array(600, "eigenvalues", layer=layer)[0],
             np.linalg.norm(g, 2) ** 2 / len(g),
@@ -214,7 +231,7 @@ class RunTest(unittest.TestCase):
         moved.parent.mkdir()
         shutil.move(self.copy("to_move"), moved)
         (Path(self.scratch.name) / "to_move").mkdir()  # for the cleanup of copy()
-        self.assertEqual(io.open_run(moved).gop(1180).shape, (108, 108))
+        self.assertEqual(io.open_run(moved).load_gop(1180).shape, (108, 108))
 
     def test_a_missing_segment_is_an_error_not_an_absence(self):
         folder = self.copy("torn")
@@ -223,16 +240,16 @@ class RunTest(unittest.TestCase):
         with self.assertRaisesRegex(
             io.ToolError, r"epoch_600.*missing.*copy the whole run directory"
         ) as caught:
-            run.gop(600)
+            run.load_gop(600)
         self.assertEqual(caught.exception.exit_code, 3)
-        self.assertEqual(run.gop(0).shape, (108, 108))
+        self.assertEqual(run.load_gop(0).shape, (108, 108))
 
     def test_only_metrics(self):
         folder = self.copy("only_metrics")
         for name in ("gop_full.h5", "gop_layers.h5", "data.h5", "STATUS", "config.json"):
             (folder / name).unlink()
         run = io.open_run(folder)
-        for answer in (run.gop(0), run.gop(0, layer="embed"), run.config(), run.status(), run.data()):
+        for answer in (run.config(), run.status(), run.data()):
             self.assertIsNone(answer)
         self.assertEqual(run.gop_epochs(), [])
         self.assertAlmostEqual(
@@ -337,6 +354,47 @@ class PythonChoiceTest(unittest.TestCase):
         result = self.run_without_h5py("/no/such/python")
         self.assertEqual(result.returncode, 3)
         self.assertIn("apt install python3-h5py python3-numpy", result.stderr)
+
+
+class LabelledTest(unittest.TestCase):
+    """pandas and xarray are optional: what is tested without them is the error."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.scratch.cleanup)
+        cls.known = make_run(Path(cls.scratch.name) / "run", Shape(with_gop=False))
+        cls.run_ = io.open_run(Path(cls.scratch.name) / "run")
+        cls.addClassCleanup(cls.run_.refresh)
+
+    def test_tables_have_what_lies_on_their_axes(self):
+        axes, series = labelled_arrays.table_of(self.run_, "")
+        np.testing.assert_array_equal(axes[1], self.known["epoch"])
+        self.assertIn("layers/embed/gop_trace", series)
+        self.assertNotIn("training/train_loss", series)
+        with self.assertRaisesRegex(io.ToolError, "no table 'nowhere'"):
+            labelled_arrays.table_of(self.run_, "nowhere")
+
+    def test_without_the_package_the_error_says_what_to_install(self):
+        with mock.patch.dict(sys.modules, {"pandas": None}):
+            with self.assertRaisesRegex(io.ToolError, "apt install python3-pandas"):
+                self.run_.to_pandas()
+
+    @unittest.skipUnless(importlib.util.find_spec("pandas"), "pandas is not installed")
+    def test_pandas(self):
+        frame = self.run_.to_pandas("training")
+        self.assertEqual(frame.index.names, ["epoch", "step"])
+        np.testing.assert_array_equal(frame["training/test_acc"], self.known["training/test_acc"])
+        frame = self.run_.to_pandas()
+        self.assertEqual(frame.loc[(40, 40), "gop_trace"], self.known["gop_trace"][2])
+        self.assertNotIn("eigenvalues", frame)
+
+    @unittest.skipUnless(importlib.util.find_spec("xarray"), "xarray is not installed")
+    def test_xarray(self):
+        dataset = self.run_.to_xarray()
+        self.assertEqual(dataset["gop_trace"].sel(step=40).item(), self.known["gop_trace"][2])
+        self.assertEqual(dataset["eigenvalues"].dims, ("step", "index_30"))
+        self.assertEqual(dataset["gop_trace"].attrs["units"], "loss^2 / parameter^2")
 
 
 if __name__ == "__main__":

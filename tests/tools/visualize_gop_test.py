@@ -21,6 +21,7 @@ import plot_observables  # noqa: E402
 import plot_panels as panels  # noqa: E402
 import plot_spectra  # noqa: E402
 import plot_style as style  # noqa: E402
+import plot_subspace  # noqa: E402
 import visualize_gop  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
@@ -30,7 +31,9 @@ FIGURES = [
     "top_eigenvalues",
     "eigenvalue_spectrum",
     "eigenvalue_spectrum_grokking",
+    "spectrum_evolution",
     "layers",
+    "subspace_rotation",
     "observables",
     "summary",
 ]
@@ -189,7 +192,7 @@ class FilesTest(Case):
         (self.folder / "plots").write_text("a file is in the way")
         result = self.run_tool("--results_dir", self.folder, "--figures", "training_curves")
         self.assertEqual(result.returncode, 3)
-        self.assertIn("choose another folder with --save_dir", result.stderr)
+        self.assertIn("choose another place with --save_dir", result.stderr)
 
     def test_help_names_everything(self):
         result = self.run_tool("--help")
@@ -443,6 +446,15 @@ class HeatMapTest(Case):
         ranks = np.arange(1, 31)
         self.assertTrue((rank_edges[:-1] < ranks).all() and (ranks < rank_edges[1:]).all())
 
+    def test_the_shape_is_relative_to_the_largest_eigenvalue(self):
+        run = self.run_of(with_gop=False)
+        ax = style.plt.figure().add_subplot()
+        mesh = plot_spectra.heat_map(ax, run, relative=True)
+        cells = mesh.get_array().reshape(30, -1)
+        known = (self.known["eigenvalues"] / self.known["eigenvalues"][:, :1]).T
+        np.testing.assert_allclose(cells[known > 0], known[known > 0], rtol=1e-14)
+        self.assertTrue((cells[0] == 1).all())
+
     def test_values_below_the_noise_floor_are_grey(self):
         run = self.run_of()
         with h5py.File(self.folder / ".segments/0-0.h5", "a") as file:
@@ -469,6 +481,68 @@ class HeatMapTest(Case):
         self.assertIn(f"drawn: {cells.shape[1]} of 700 epochs, {cells.shape[0]} of 900 ranks", self.texts(ax))
         self.assertEqual(cells[0, -1], self.known["eigenvalues"][-1, 0])  # the newest epoch is always there
         self.assertEqual(cells[0, 0], self.known["eigenvalues"][0, 0])
+
+
+class SubspaceTest(Case):
+    """Eigenspaces that turn by a known angle: the overlap is the square of its cosine."""
+
+    ANGLE = 0.4
+
+    def store(self, epochs, k=3):
+        for i, epoch in enumerate(epochs):
+            vectors = np.zeros((108, k))
+            for j in range(k):
+                vectors[j, j], vectors[50 + j, j] = np.cos(self.ANGLE * i), np.sin(self.ANGLE * i)
+            with h5py.File(self.folder / f".segments/{epoch}-{epoch}.h5", "a") as file:
+                file[f"gop_full/epoch_{epoch}/eigenvectors_top_k"] = vectors
+
+    def test_the_overlap_is_the_squared_cosine(self):
+        run = self.run_of(gop_epochs=(0, 200, 600, 1180))
+        self.store((0, 200, 600, 1180))
+        spaces = plot_subspace.eigenspaces(run)
+        turned = self.ANGLE * np.abs(np.arange(4)[:, None] - np.arange(4)[None, :])
+        np.testing.assert_allclose(plot_subspace.overlaps(spaces), np.cos(turned) ** 2, atol=1e-14)
+        ax = style.plt.figure().add_subplot()
+        image = plot_subspace.overlap_matrix(ax, run, spaces)
+        np.testing.assert_allclose(image.get_array(), np.cos(turned) ** 2, atol=1e-14)
+        self.assertEqual([label.get_text() for label in ax.get_xticklabels()], ["0", "200", "600", "1,180"])
+        self.assertIn("4 epochs, k = 3", self.texts(ax))
+        ax = style.plt.figure().add_subplot()
+        plot_subspace.overlap_with(ax, run, spaces)
+        np.testing.assert_allclose(self.line(ax, "first").get_ydata(), np.cos(turned[0]) ** 2, atol=1e-14)
+        np.testing.assert_allclose(self.line(ax, "last").get_ydata(), np.cos(turned[3]) ** 2, atol=1e-14)
+
+    def test_a_smaller_space_inside_a_larger_one_overlaps_fully(self):
+        big = np.eye(6)[:, :4]
+        self.assertEqual(plot_subspace.overlaps({0: big, 1: big[:, 1:3]})[0, 1], 1)
+        self.assertEqual(plot_subspace.overlaps({0: big, 1: np.eye(6)[:, 3:]})[0, 1], 1 / 3)
+
+    def test_without_vectors_a_small_dense_gop_is_diagonalised(self):
+        run = self.run_of()
+        spaces = plot_subspace.eigenspaces(run)
+        self.assertEqual(list(spaces), [0, 600, 1180])
+        right = np.linalg.svd(self.known["gradients"][600])[2]
+        shared = np.sum((right[:10] @ spaces[600]) ** 2) / 10
+        self.assertAlmostEqual(shared, 1, places=10)
+
+    def test_vectors_below_the_noise_floor_are_refused(self):
+        run = self.run_of()
+        self.store((0,))
+        with h5py.File(self.folder / ".segments/0-0.h5", "a") as file:
+            group = file["gop_full/epoch_0"]
+            group.attrs["noise_floor"] = 0.5 * (group["eigenvalues"][0] + group["eigenvalues"][1])
+        self.assertEqual(plot_subspace.eigenspaces(run)[0].shape, (108, 1))
+
+    def test_vectors_of_an_analysis_are_used(self):
+        run = self.run_of(with_gop=False)
+        make_run(self.folder / "analysis/vectors", Shape())
+        self.assertEqual(list(plot_subspace.eigenspaces(run)), [0, 600, 1180])
+
+    def test_without_any_the_panel_says_how_to_get_them(self):
+        run = self.run_of(with_gop=False)
+        ax = style.plt.figure().add_subplot()
+        self.assertIsNone(plot_subspace.overlap_matrix(ax, run, plot_subspace.eigenspaces(run)))
+        self.assertIn("gop_tracking.store_eigenvectors=true", self.texts(ax))
 
 
 class StyleTest(unittest.TestCase):

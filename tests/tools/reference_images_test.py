@@ -1,0 +1,159 @@
+"""Do the figures still look as they did when somebody looked at them?
+
+Each figure is drawn small from an invented run and compared with reference/<name>.png, which was looked at.
+After a wanted change: reference_images_test.py --write, look at every changed picture, commit it.
+"""
+import contextlib
+import io
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent.parent / "tools"), str(HERE)]
+
+import animate  # noqa: E402
+import compare_experiments  # noqa: E402
+import grokscope_io  # noqa: E402
+import h5py  # noqa: E402
+import lead_lag  # noqa: E402
+import lead_lag_test  # noqa: E402
+import numpy as np  # noqa: E402
+import plot_lead_lag  # noqa: E402
+import plot_style as style  # noqa: E402
+import visualize_gop  # noqa: E402
+from synthetic_run import Shape, make_run  # noqa: E402
+
+REFERENCE = HERE / "reference"
+DPI = 45
+CELL = 4  # pixels; smaller shifts of letters do not count
+TOLERANCE = 0.006  # mean difference of the cells, of 1; a line that moves visibly makes more
+
+
+def store_vectors(folder, known):
+    """Adds eigenvectors_top_k to the stored epochs: the eigenspaces turn from one pair of axes to another."""
+    for i, epoch in enumerate(known["gradients"]):
+        with h5py.File(folder / f".segments/{epoch}-{epoch}.h5", "a") as file:
+            group = file[f"gop_full/epoch_{epoch}"]
+            parameters = known["gradients"][epoch].shape[1]
+            vectors, angle = np.zeros((parameters, 4)), 0.5 * i
+            for j in range(4):
+                vectors[j, j], vectors[10 + j, j] = np.cos(angle), np.sin(angle)
+            group["eigenvectors_top_k"] = vectors
+
+
+def complete_run(folder):
+    known = make_run(folder, Shape(gop_epochs=tuple(range(0, 1200, 120))))
+    store_vectors(folder, known)
+    return grokscope_io.open_run(folder)
+
+
+def zero_spectrum(folder):
+    """A run whose gradients are all zero, and one of rank one."""
+    make_run(folder, Shape(with_gop=False, tracked=20))
+    with h5py.File(folder / "metrics.h5", "a") as file:
+        for name in [n for n in file if n.startswith(("gop_", "eigenvalues"))]:
+            file[name][...] = 0
+        file["eigenvalues"][10:, 0] = 1e-3
+    return grokscope_io.open_run(folder)
+
+
+def figures(folder):
+    """{name: figure} of everything that is compared."""
+    run = complete_run(folder / "complete")
+    found = {name: draw(run, [])[0] for name, draw in visualize_gop.FIGURES.items()}
+    awkward = {
+        "one_epoch": dict(tracked=1, state="running"),
+        "gap": dict(gap=(20, 35), with_gop=False),
+        "all_nan": dict(tracked=9, gap=(0, 9), with_gop=False),
+    }
+    for name, shape in awkward.items():
+        make_run(folder / name, Shape(**shape))
+        found[f"summary_{name}"] = visualize_gop.summary(grokscope_io.open_run(folder / name), [])[0]
+    found["summary_zero_spectrum"] = visualize_gop.summary(zero_spectrum(folder / "zero"), [])[0]
+    groups = [
+        compare_experiments.Group("complete", [run]),
+        compare_experiments.Group("gap", [grokscope_io.open_run(folder / "gap")]),
+    ]
+    found["comparison"] = compare_experiments.draw_comparison("gop_trace", groups, "t_gen")[0]
+    film = animate.Film(run, animate.frames_of(run, 240)[0])
+    film.show(40)
+    found["film"] = film.figure
+    found.update(lead_lag_figures(folder / "leads"))
+    return found
+
+
+def lead_lag_figures(folder):
+    case = lead_lag_test.LeadLagTest()
+    case.folder = folder
+    case.write_experiment()
+    verdicts = [v for run in grokscope_io.open_runs([str(folder)]) for v in lead_lag.judge(run)]
+    rows = lead_lag.tabulate(verdicts)
+    whole = plot_lead_lag.whole_model(rows, verdicts)
+    return {
+        "lead_lag": plot_lead_lag.experiment_figure("invented", whole, verdicts),
+        "lead_lag_all": plot_lead_lag.overview(rows, verdicts),
+    }
+
+
+def draw_all(folder):
+    """Writes every figure as folder/<name>.png, small."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        for name, fig in figures(Path(scratch)).items():
+            style.save_figure(fig, folder, name, ["png"], DPI)
+
+
+def cells(path):
+    """The picture in grey, averaged over cells of CELL x CELL pixels; from 0 to 1."""
+    picture = style.plt.imread(path)[..., :3].mean(axis=2)
+    rows, cols = (n // CELL for n in picture.shape)
+    return picture[: rows * CELL, : cols * CELL].reshape(rows, CELL, cols, CELL).mean(axis=(1, 3))
+
+
+def difference(drawn, expected):
+    """Mean difference of two pictures; infinite when their sizes differ by more than a cell."""
+    a, b = cells(drawn), cells(expected)
+    if any(abs(m - n) > 1 for m, n in zip(a.shape, b.shape)):
+        return np.inf
+    rows, cols = (min(m, n) for m, n in zip(a.shape, b.shape))
+    return float(np.abs(a[:rows, :cols] - b[:rows, :cols]).mean())
+
+
+class ReferenceTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(scratch.cleanup)
+        cls.drawn = Path(scratch.name)
+        draw_all(cls.drawn)
+
+    def test_every_figure_looks_as_it_did(self):
+        names = {path.name for path in self.drawn.iterdir()}
+        self.assertEqual(names, {path.name for path in REFERENCE.iterdir()})
+        for name in sorted(names):
+            with self.subTest(name):
+                self.assertLess(difference(self.drawn / name, REFERENCE / name), TOLERANCE)
+
+    def test_another_picture_is_seen(self):
+        """The tolerance is tight enough to see one line that moves, and a picture of another run."""
+        with tempfile.TemporaryDirectory() as scratch:
+            run = complete_run(Path(scratch) / "run")
+            with h5py.File(Path(scratch) / "run/metrics.h5", "a") as file:
+                file["gop_trace"][:] = file["gop_trace"][::-1]
+            run.refresh()
+            style.save_figure(
+                visualize_gop.gop_metrics(run, [])[0], Path(scratch), "gop_metrics", ["png"], DPI
+            )
+            self.assertGreater(
+                difference(Path(scratch) / "gop_metrics.png", REFERENCE / "gop_metrics.png"), TOLERANCE
+            )
+        self.assertGreater(difference(REFERENCE / "summary.png", REFERENCE / "summary_gap.png"), TOLERANCE)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        draw_all(REFERENCE)
+    else:
+        unittest.main()

@@ -1,0 +1,223 @@
+"""Does the report hold what the run holds, open without a network, and do its controls work in a real
+browser?"""
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOOLS = HERE.parent.parent / "tools"
+sys.path[:0] = [str(TOOLS), str(HERE)]
+
+import chromium_page  # noqa: E402
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+import report  # noqa: E402
+from synthetic_run import Shape, make_run  # noqa: E402
+
+LOG = """\
+2026-01-01T00:00:00 info 10 training examples
+2026-01-01T00:00:01 warn the <disk> is nearly full
+2026-01-01T00:00:02 info phase                                calls    mean s     max s  share  imbalance
+2026-01-01T00:00:02 info whole run                                1     8.410     8.410 100.0%      1.00x
+2026-01-01T00:00:02 info memory: at most 321 MB on a rank, 568 MB in all
+2026-01-01T00:00:02 info claim against result:
+2026-01-01T00:00:02 info   [ok] gop_trace within 0 .. 9: 7 (Eq. 3)
+2026-01-01T00:00:02 info   [MISSED] test_acc above 2: 1 (Fig. 1)
+2026-01-01T00:00:02 info files: metrics.h5
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+
+    def write(self, *names, **shape):
+        """Writes runs and their report; returns the page and the data in it."""
+        self.all_known = {
+            name: make_run(self.folder / name, Shape(seed=i, **shape)) for i, name in enumerate(names)
+        }
+        self.known = self.all_known[names[0]]
+        for name in names:
+            (self.folder / name / "log.txt").write_text(LOG)
+        self.page = self.folder / "report.html"
+        self.assertEqual(report.main([*(str(self.folder / n) for n in names), "-o", str(self.page)]), 0)
+        text = self.page.read_text(encoding="utf-8")
+        data = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+        return text, json.loads(data.group(1))
+
+
+class ContentTest(Case):
+    def test_series_are_those_of_the_run(self):
+        _, data = self.write("run")
+        (run,) = data["runs"]
+        found = run["series"]["gop_trace"]
+        self.assertEqual(found["x"], list(range(0, 1200, 20)))
+        np.testing.assert_allclose(found["y"], self.known["gop_trace"], rtol=1e-4)
+        self.assertEqual((found["long_name"], found["n"]), ("trace", 60))
+        np.testing.assert_allclose(
+            run["series"]["eigenvalues_top_k[2]"]["y"], self.known["eigenvalues_top_k"][:, 2], rtol=1e-4
+        )
+        self.assertEqual(run["layers"], ["embed", "blocks.2.attn.W_K", "blocks.10.mlp.W_in", "unembed"])
+        self.assertNotIn("eigenvalues[0]", run["series"])
+        spectrum = run["spectrum"]
+        np.testing.assert_allclose(spectrum["values"], self.known["eigenvalues"], rtol=1e-4)
+        self.assertEqual(spectrum["ranks"], list(range(1, 31)))
+
+    def test_text_of_the_page(self):
+        text, _ = self.write("run", state="failed")
+        for part in (
+            '<td class="ok">ok</td><td>gop_trace within 0 .. 9: 7 (Eq. 3)</td>',
+            '<td class="missed">MISSED</td>',
+            "missed: test_acc above 2: 1 (Fig. 1)",
+            "the &lt;disk&gt; is nearly full",
+            "the run is failed",
+            "memory: at most 321 MB",
+            "whole run",
+            "&quot;frequency&quot;: 20",
+            "first step with train_acc &gt;= 0.99",
+        ):
+            self.assertIn(part, text)
+        self.assertNotIn("<disk>", text)
+
+    def test_nothing_is_loaded_from_elsewhere(self):
+        text, _ = self.write("run")
+        self.assertIsNone(re.search(r"""(src|href)\s*=\s*["'](?!data:)""", text))
+        self.assertNotIn("http", text.replace("http-equiv", ""))
+
+    def test_long_series_keep_their_extremes(self):
+        steps = np.arange(50_000)
+        values = np.sin(steps / 50.0)
+        values[31_234], values[77], values[40_000] = 9.0, -7.0, np.nan
+        kept = report.thinned(steps, values, 800)
+        self.assertLessEqual(kept.size, 800)
+        self.assertTrue({0, 77, 31_234, 49_999} <= set(kept.tolist()))
+        np.testing.assert_array_equal(report.thinned(steps[:700], values[:700], 800), np.arange(700))
+
+    def test_a_script_in_a_name_cannot_end_the_data(self):
+        make_run(self.folder / "run", Shape(tracked=3, with_gop=False))
+        with h5py.File(self.folder / "run/metrics.h5", "a") as file:
+            file["gop_trace"].attrs["definition"] = "</script><script>alert(1)</script>"
+        report.main([str(self.folder / "run")])
+        text = (self.folder / "run/report.html").read_text()
+        self.assertEqual(text.count("</script>"), 2)
+
+    def test_awkward_runs(self):
+        for name, shape in {
+            "nothing tracked": dict(tracked=0, with_groups=False, with_gop=False),
+            "one epoch": dict(tracked=1, state="running"),
+            "all NaN": dict(tracked=9, gap=(0, 9), with_gop=False),
+            "a gap": dict(gap=(20, 35), with_gop=False),
+        }.items():
+            with self.subTest(name):
+                self.write(name.replace(" ", "_"), **shape)
+
+    def test_exit_codes(self):
+        make_run(self.folder / "run", Shape(tracked=2, with_gop=False))
+        (self.folder / "file").write_text("in the way")
+        for arguments, code, message in (
+            ([self.folder / "nowhere"], 2, "holds no run"),
+            ([self.folder / "run", "-o", self.folder / "file/report.html"], 3, "nothing can be written"),
+            ([], 2, "usage"),
+        ):
+            command = [sys.executable, TOOLS / "report.py", *map(str, arguments)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertIn(message, result.stderr)
+            self.assertNotIn("Traceback", result.stderr)
+
+
+@unittest.skipUnless(chromium_page.executable(), "chromium is not installed: apt-get install chromium")
+class BrowserTest(Case):
+    def open(self):
+        page = chromium_page.Page(self.page.as_uri())
+        self.addCleanup(page.close)
+        page.wait_for(
+            "window.grokscope && grokscope.charts.length >= 5 && grokscope.charts[0].canvas.width > 100"
+        )
+        return page
+
+    def chart(self, page, i):
+        """The place of a chart's canvas in the window, after scrolling to it."""
+        return page.evaluate(
+            f"(() => {{ const c = grokscope.charts[{i}].canvas; c.scrollIntoView({{block: 'center'}}); "
+            "const r = c.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; })()"
+        )
+
+    def painted(self, page, i):
+        """How many pixels of a chart have the colour of its first line."""
+        return page.evaluate(
+            f"(() => {{ const c = grokscope.charts[{i}].canvas, line = grokscope.charts[{i}].shown()[0]; "
+            "const want = [1, 3, 5].map((k) => parseInt(line.colour.slice(k, k + 2), 16)); "
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; "
+            "for (let k = 0; k < d.length; k += 4) "
+            "n += [0, 1, 2].every((j) => Math.abs(d[k + j] - want[j]) < 12) && d[k + 3] > 200; "
+            "return n; })()"
+        )
+
+    def choose(self, page, control, value, event="change"):
+        """Sets a control of the page, as a user does, and lets it know."""
+        page.evaluate(
+            f"(() => {{ const s = document.getElementById('{control}'); s.value = {json.dumps(value)}; "
+            f"s.dispatchEvent(new Event('{event}')); }})()"
+        )
+
+    def test_the_page_loads_and_draws(self):
+        self.write("run")
+        page = self.open()
+        self.assertEqual(page.errors, [])
+        self.assertEqual([url for url in page.requests if not url.startswith(("file:", "data:"))], [])
+        for i in range(4):
+            self.assertGreater(self.painted(page, i), 100, i)
+        self.assertTrue(page.evaluate("grokscope.charts[0].marks.some((m) => m.label === 't_gen')"))
+
+    def test_zoom_hover_and_axes(self):
+        self.write("run")
+        page = self.open()
+        left, top, width, height = self.chart(page, 1)
+        whole = page.evaluate("grokscope.charts[1].scales().x.high")
+        page.mouse("mousePressed", left + 0.3 * width, top + 0.2 * height, button="left", clickCount=1)
+        page.mouse("mouseMoved", left + 0.6 * width, top + 0.7 * height, button="left")
+        page.mouse("mouseReleased", left + 0.6 * width, top + 0.7 * height, button="left", clickCount=1)
+        self.assertLess(page.evaluate("grokscope.charts[1].scales().x.high"), whole)
+        self.assertGreater(page.evaluate("grokscope.charts[1].view.x[1] - grokscope.charts[1].view.x[0]"), 0)
+        page.click(".chart:nth-child(2) .reset")
+        self.assertEqual(page.evaluate("grokscope.charts[1].scales().x.high"), whole)
+        page.mouse("mouseWheel", left + 0.5 * width, top + 0.5 * height, deltaX=0, deltaY=-120)
+        page.wait_for("grokscope.charts[1].view !== null")
+        page.click(".chart:nth-child(2) .y-log")
+        self.assertFalse(page.evaluate("grokscope.charts[1].yLog"))
+        left, top, width, height = self.chart(page, 1)
+        page.mouse("mouseMoved", left + 0.5 * width, top + 0.5 * height)
+        page.wait_for("!grokscope.charts[1].tooltip.hidden")
+        self.assertIn("test: ", page.evaluate("grokscope.charts[1].tooltip.textContent"))
+        page.click(".chart:nth-child(2) .legend button", 0)
+        self.assertEqual(page.evaluate("grokscope.charts[1].shown().map((line) => line.label)"), ["test"])
+        self.assertEqual(page.errors, [])
+
+    def test_pickers(self):
+        self.write("one", "two")
+        page = self.open()
+        labels = "grokscope.charts[2].lines.map((line) => line.label)"
+        self.assertEqual(page.evaluate(labels), ["one: whole model", "two: whole model"])
+        page.click("#layers input", 1)
+        self.assertIn("two: embed", page.evaluate(labels))
+        page.click("#runs input", 1)
+        self.assertEqual(page.evaluate(labels), ["whole model", "embed"])
+        self.choose(page, "metric", "gop_stable_rank")
+        drawn = page.evaluate("grokscope.charts[2].lines[0].y")
+        np.testing.assert_allclose(drawn, self.known["gop_stable_rank"], rtol=1e-4)
+        self.choose(page, "moment", 0, "input")
+        self.assertIn("step 0", page.evaluate("grokscope.charts[3].heading.textContent"))
+        self.choose(page, "series", "checks/trace_residual")
+        self.assertEqual(page.evaluate("grokscope.charts[4].lines[0].label"), "checks/trace_residual")
+        self.assertEqual(page.errors, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

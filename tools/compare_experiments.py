@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""How do runs differ? Draws any stored metric of many runs together, and tabulates when each of them
+generalised.
+
+Runs whose configurations differ in the seed alone are one line, with a band over the seeds. --align t_gen
+puts the jump of every run at 1: what happens before, at and after it is then seen at the same place.
+"""
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import grokscope_io  # first: it finds a Python that has the packages
+import plot_style as style
+
+import numpy as np  # noqa: E402
+
+DEFAULT_METRICS = ("test_acc", "gop_trace", "gop_spectral_norm", "gop_rank")
+NOT_SCIENCE = ("experiment", "expected", "storage", "computational_limits", "study", "fingerprint")
+LABELLED = 16  # groups beyond this number are drawn thin and grey
+
+
+class Group(NamedTuple):
+    """Runs that differ in their seeds alone."""
+
+    label: str
+    runs: list
+
+
+def settings_of(run):
+    """The configuration without what cannot change the result, and without seeds, as text; None when there is
+    none."""
+    config = run.config()
+    return config and json.dumps(
+        without_seeds({k: v for k, v in config.items() if k not in NOT_SCIENCE}), sort_keys=True
+    )
+
+
+def without_seeds(config):
+    if isinstance(config, dict):
+        return {k: without_seeds(v) for k, v in config.items() if k != "seed" and not k.endswith("_seed")}
+    return [without_seeds(item) for item in config] if isinstance(config, list) else config
+
+
+def groups_of(runs):
+    """The runs grouped by their settings, each group labelled by the shortest path that tells it from the
+    others."""
+    grouped = {}
+    for run in runs:
+        settings = settings_of(run)
+        experiment = ((run.config() or {}).get("experiment") or {}).get("name")
+        grouped.setdefault((experiment, settings) if settings else run.path, []).append(run)
+    labels = grokscope_io.shortest_labels([members[0].path for members in grouped.values()])
+    return [
+        Group(label + (f" ({len(members)} seeds)" if len(members) > 1 else ""), members)
+        for label, members in zip(labels, grouped.values())
+    ]
+
+
+def metric_series(run, metric):
+    """The series [T] of a metric, from every evaluation where these are stored; None when missing or not
+    scalar."""
+    series = run.best_series(metric)
+    return series if series is not None and series.values.ndim == 1 and series.step.size else None
+
+
+def aligned(run, series, align):
+    """The series with its steps divided by t_gen; None for a run that has none."""
+    if align == "none":
+        return series
+    t_gen = run.transition().t_gen
+    return series._replace(step=series.step / t_gen) if t_gen else None
+
+
+def band(members):
+    """(step, lowest, median, highest) over several Series, on the steps that lie in all of them: those of the
+    finest, the others interpolated linearly."""
+    finite = [np.isfinite(one.values) for one in members]
+    members = [
+        one._replace(step=one.step[f], values=one.values[f]) for one, f in zip(members, finite) if f.any()
+    ]
+    if not members:
+        return None
+    first, last = max(one.step[0] for one in members), min(one.step[-1] for one in members)
+    step = max((one.step for one in members), key=len)
+    step = step[(step >= first) & (step <= last)]
+    values = np.array([np.interp(step, one.step, one.values) for one in members])
+    return (step, values.min(0), np.median(values, 0), values.max(0)) if step.size else None
+
+
+def draw_comparison(metric, groups, align):
+    """A figure of one metric over all groups; the second result is False when no run has it."""
+    fig = style.plt.figure(figsize=(6.4, 3.9))
+    ax = fig.add_subplot()
+    notes, found = [], []
+    for i, group in enumerate(groups):
+        stored = [(run, metric_series(run, metric)) for run in group.runs]
+        placed = [aligned(run, series, align) for run, series in stored if series is not None]
+        kept = [series for series in placed if series is not None]
+        if len(kept) < len(group.runs):
+            why = f"no {metric}" if len(placed) < len(group.runs) else "no t_gen to align at"
+            notes.append(
+                f"{group.label}: {len(group.runs) - len(kept)} of {len(group.runs)} left out ({why})"
+            )
+        if kept:
+            found.append((i, group, kept))
+    run = groups[0].runs[0]
+    title = run.attrs(metric).get("long_name") or run.attrs(f"training/{metric}").get("long_name") or metric
+    ax.set_title(title)
+    if not found:
+        style.say_empty(ax, "no data\n" + "\n".join(notes[:6]))
+        return fig, False
+    values = np.concatenate([series.values for *_, kept in found for series in kept])
+    log_y = bool((values[np.isfinite(values)] > 0).all())
+    style.step_axis(ax, np.concatenate([series.step for *_, kept in found for series in kept]))
+    for i, group, kept in found:
+        notes += draw_group(ax, i, group, kept, log_y)
+    style.value_axis(ax, log_y)
+    ax.set_xlabel("optimizer step" + ("" if align == "none" else " / $t_{\\mathrm{gen}}$"))
+    units = run.attrs(metric).get("units", "1")
+    ax.set_ylabel(metric if units == "1" else f"{metric}  [{units}]")
+    if align != "none":
+        ax.axvline(1, color=style.GREY, linestyle="-.", linewidth=1, zorder=1)
+    style.note(ax, notes)
+    handles, labels = ax.get_legend_handles_labels()
+    style.legend_right(
+        fig, handles, labels, "run" if all(len(g.runs) == 1 for g in groups) else "runs (band: all seeds)"
+    )
+    return fig, True
+
+
+def draw_group(ax, i, group, kept, log_y):
+    """The line of one run, or the median of several with the band that holds all of them."""
+    look = style.line_style(i) if i < LABELLED else {"color": "#bbbbbb", "linewidth": 0.7, "zorder": 1}
+    label = group.label if i < LABELLED else None
+    if len(kept) == 1:
+        return style.draw_line(ax, kept[0].step, kept[0].values, label, log_y, **look)
+    found = band(kept)
+    if found is None:
+        return [f"{group.label}: its seeds have no step in common"]
+    step, low, middle, high = found
+    ax.fill_between(step, low, high, color=look["color"], alpha=0.22, linewidth=0)
+    return style.draw_line(ax, step, middle, label, log_y, **look)
+
+
+def transitions_table(groups):
+    """A row for each run: label, path, seed, state, t_mem, t_gen, delay, ratio; empty where it did not
+    happen."""
+    rows = []
+    for group in groups:
+        for run in group.runs:
+            t_mem, t_gen, rule = run.transition()
+            both = t_mem is not None and t_gen is not None
+            rows.append(
+                {
+                    "runs": group.label,
+                    "path": str(run.path),
+                    "seed": ((run.config() or {}).get("training") or {}).get("seed"),
+                    "state": (run.status() or {}).get("state"),
+                    "t_mem": t_mem,
+                    "t_gen": t_gen,
+                    "delay": t_gen - t_mem if both else None,
+                    "ratio": t_gen / t_mem if both and t_mem else None,
+                    "rule": rule,
+                }
+            )
+    return rows
+
+
+def write_table(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+
+
+def print_table(rows):
+    print(f"{'run':44} {'seed':>5} {'t_mem':>9} {'t_gen':>9} {'delay':>9} {'ratio':>6}")
+    for row in rows:
+        steps = " ".join(
+            f"{'-' if row[k] is None else format(row[k], ',.0f'):>9}" for k in ("t_mem", "t_gen", "delay")
+        )
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        print(
+            f"{row['runs'][-44:]:44} {row['seed'] if row['seed'] is not None else '-':>5} {steps} {ratio:>6}"
+        )
+
+
+def parse_arguments(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Writes <metric>_comparison.png and .pdf (a / in a metric's name becomes a dot) and "
+        "transitions.csv. Exit codes: 0 drawn, 2 wrong usage, no run there or a metric that no run has, "
+        "3 unreadable files or an unwritable folder.",
+    )
+    parser.add_argument(
+        "--experiments",
+        nargs="+",
+        required=True,
+        metavar="D",
+        help="run directories, or folders and globs that hold some",
+    )
+    parser.add_argument(
+        "--metrics", nargs="+", default=list(DEFAULT_METRICS), metavar="M", help="datasets of metrics.h5"
+    )
+    parser.add_argument(
+        "--align", choices=("t_gen", "none"), default="none", help="divide steps by t_gen (default: none)"
+    )
+    parser.add_argument("--save_dir", type=Path, default=Path("comparison_plots"), metavar="S")
+    parser.add_argument("--formats", nargs="+", choices=("png", "pdf", "svg"), default=["png", "pdf"])
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    arguments = parse_arguments(argv)
+    groups = groups_of(grokscope_io.open_runs(arguments.experiments))
+    missing = []
+    with grokscope_io.writing_to(arguments.save_dir) as folder:
+        for metric in arguments.metrics:
+            fig, found = draw_comparison(metric, groups, arguments.align)
+            missing += [] if found else [metric]
+            name = metric.replace("/", ".") + "_comparison"
+            style.save_figure(fig, folder, name, arguments.formats)
+            print(f"{folder / name}  ({', '.join(arguments.formats)})", flush=True)
+        rows = transitions_table(groups)
+        write_table(folder / "transitions.csv", rows)
+    print_table(rows)
+    if missing:
+        raise grokscope_io.ToolError(
+            f"no run has {', '.join(missing)} (or none can be aligned), "
+            f"see `h5ls -r {groups[0].runs[0].path}/metrics.h5`"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    grokscope_io.run_tool(main)

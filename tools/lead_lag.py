@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+"""Did the spectrum know first? For each stored series: when did it change, relative to the jump in test
+accuracy?
+
+Method, with parameters that were fixed on invented series and are the same for all (change_point.py has
+the formulas):
+
+- Runs. A run that memorised and generalised (t_mem and t_gen in /events) counts as generalising, one that
+  memorised only as a control; one that never memorised is left out. Runs of one experiment are pooled over
+  their settings: give seeds of one setting, and controls that differ from it in one thing (less data, no
+  weight decay).
+- Change. Each series is watched from t_mem on: every bin of the step is predicted by a straight line in
+  log10(step) through all earlier ones, and the summed errors raise an alarm at a fixed boundary. The onset is
+  where the change began, the alarm where an observer who sees nothing later could have known.
+- Jump. The same procedure on test_acc, read at the steps at which the series was measured: neither has the
+  finer clock.
+- Lead = onset of test_acc minus onset of the series, in steps; positive when the series changed first. Given
+  as the median and range over the generalising runs; also as the ratio of the two onsets.
+- Detection rate: share of the generalising runs in which the alarm of the series came before that of
+  test_acc.
+- False alarms: share of the controls with an alarm in a stretch of training as long as that which the
+  generalising runs give the series: from t_mem to t_mem times the median ratio (alarm of test_acc) / t_mem.
+- AUROC: the largest score (1 is the alarm) before the alarm of test_acc in the generalising runs, against the
+  largest score in that stretch of the controls. 0.5 is chance. Free of the boundary.
+
+What it shows: the order of changes, at the resolution of the tracked epochs (a lead below two tracking
+intervals is none), and whether a change tells runs that will generalise from runs that will not. What it does
+not show: that a change causes the jump; a change before or right after t_mem (the first 8 bins, up to 1.8
+t_mem, are the baseline); anything about an experiment without controls; and, with several hundred series and
+few runs, that the best of them is better than luck: choose series on one experiment and judge them on
+another.
+"""
+import argparse
+import csv
+import fnmatch
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import grokscope_io  # first: it finds a Python that has the packages
+
+import change_point  # noqa: E402
+import numpy as np  # noqa: E402
+
+REFERENCE = "test_acc"
+SKIPPED = (
+    "*eigenvalues",
+    "checks/*",
+    "timing/*",
+    "results/*",
+    "parameters/*",
+    "definitions/mean/*",
+    "*noise_floor",
+    "*train_acc",
+)
+COMPONENTS = 3  # of a series of vectors, so many of the first ones are watched, each on its own
+
+
+class Verdict(NamedTuple):
+    """One series in one run, in steps; None: it did not happen, or could not be seen."""
+
+    experiment: str
+    run: str
+    kind: str  # generalising or control
+    series: str
+    t_mem: float
+    t_gen: Optional[float]
+    jump_onset: Optional[float]
+    jump_alarm: Optional[float]
+    onset: Optional[float]
+    alarm: Optional[float]
+    watched: Optional[change_point.Monitored]
+
+
+class Row(NamedTuple):
+    """One series over all runs of one experiment; None where no run can say."""
+
+    experiment: str
+    series: str
+    generalising: int  # runs in which both the series and the jump could be watched
+    changed: int  # of these, runs in which the series changed at all
+    lead_median: Optional[float]
+    lead_min: Optional[float]
+    lead_max: Optional[float]
+    onset_ratio: Optional[float]  # median of onset / onset of test_acc: below 1 the series is first
+    alarm_lead_median: Optional[float]
+    warned: int
+    detection_rate: Optional[float]
+    controls: int
+    false_alarms: int
+    false_alarm_rate: Optional[float]
+    auroc: Optional[float]
+
+
+def experiment_of(run):
+    """The experiment's name, by which runs are pooled."""
+    configured = ((run.config() or {}).get("experiment") or {}).get("name")
+    return str(run.attrs().get("experiment") or configured or run.name)
+
+
+def kind_of(transition):
+    if transition.t_mem is None:
+        return None
+    return "control" if transition.t_gen is None else "generalising"
+
+
+def scalar_series(run, patterns):
+    """(name, Series [T], units) of every series that takes part, vectors by their first components."""
+    for name in run.names():
+        if name.rsplit("/", 1)[-1] == REFERENCE or any(fnmatch.fnmatch(name, pattern) for pattern in SKIPPED):
+            continue
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+            continue
+        for label, series in run.scalar_series(name, COMPONENTS):
+            yield label, series, run.attrs(name).get("units", "1")
+
+
+def sampled_at(reference, step):
+    """The reference as it was last known at the steps of another series."""
+    there = np.isfinite(reference.values)
+    known, values = reference.step[there], reference.values[there]
+    at = np.searchsorted(known, step, side="right") - 1
+    found = np.where(at >= 0, values[np.maximum(at, 0)], np.nan) if known.size else np.full(len(step), np.nan)
+    return grokscope_io.Series(step, step, found)
+
+
+def judge(run, patterns=("*",)):
+    """Verdicts on all series of a run; empty when it never memorised or has no test accuracy."""
+    transition, reference = run.transition(), run.best_series(REFERENCE)
+    kind = kind_of(transition)
+    if kind is None or reference is None:
+        return []
+    jumps, verdicts = {}, []
+    for name, series, units in scalar_series(run, patterns):
+        there = np.isfinite(series.values)
+        series = series._replace(
+            epoch=series.epoch[there], step=series.step[there], values=series.values[there]
+        )
+        clock = series.step.tobytes()
+        if clock not in jumps:
+            jumps[clock] = change_point.watch(sampled_at(reference, series.step), transition.t_mem)
+        jump, watched = jumps[clock], change_point.watch(series, transition.t_mem, units)
+        verdicts.append(
+            Verdict(
+                experiment_of(run),
+                str(run.path),
+                kind,
+                name,
+                transition.t_mem,
+                transition.t_gen,
+                jump and jump.onset,
+                jump and jump.alarm,
+                watched and watched.onset,
+                watched and watched.alarm,
+                watched,
+            )
+        )
+    return verdicts
+
+
+def tabulate(verdicts):
+    """One Row for each experiment and series, in the order of the verdicts."""
+    grouped = {}
+    for verdict in verdicts:
+        grouped.setdefault((verdict.experiment, verdict.series), []).append(verdict)
+    return [row_of(*key, group) for key, group in grouped.items()]
+
+
+def row_of(experiment, series, verdicts):
+    runs = [
+        v for v in verdicts if v.kind == "generalising" and v.jump_alarm is not None and v.watched is not None
+    ]
+    changed = [v for v in runs if v.onset is not None]
+    leads = [v.jump_onset - v.onset for v in changed]
+    warned = sum(v.alarm < v.jump_alarm for v in changed)
+    scores = [v.watched.score_before(v.jump_alarm) for v in runs]
+    stretch = median([v.jump_alarm / max(v.t_mem, 1) for v in runs])
+    controls = [v for v in verdicts if v.kind == "control" and v.watched is not None and stretch is not None]
+    control_scores = [v.watched.score_before(stretch * max(v.t_mem, 1)) for v in controls]
+    control_scores = [score for score in control_scores if score is not None]
+    false_alarms = sum(score >= 1 for score in control_scores)
+    return Row(
+        experiment,
+        series,
+        len(runs),
+        len(changed),
+        median(leads),
+        min(leads, default=None),
+        max(leads, default=None),
+        median([v.onset / v.jump_onset for v in changed]),
+        median([v.jump_alarm - v.alarm for v in changed]),
+        warned,
+        share(warned, len(runs)),
+        len(control_scores),
+        false_alarms,
+        share(false_alarms, len(control_scores)),
+        change_point.auroc([score for score in scores if score is not None], control_scores),
+    )
+
+
+def median(values):
+    return float(np.median(values)) if len(values) else None
+
+
+def share(count, of):
+    return count / of if of else None
+
+
+def write_csv(path, rows):
+    """A table of named tuples; None becomes an empty field."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(field for field in rows[0]._fields if field != "watched")
+        for row in rows:
+            values = row._asdict()
+            values.pop("watched", None)
+            writer.writerow(
+                "" if v is None else f"{v:.6g}" if isinstance(v, float) else v for v in values.values()
+            )
+
+
+def describe_runs(runs):
+    """Says which run counts as what; returns the runs that take part."""
+    used = []
+    for run in runs:
+        transition = run.transition()
+        kind = kind_of(transition)
+        why = None if kind else "left out: it never memorised, or has no accuracies"
+        if kind and run.best_series(REFERENCE) is None:
+            why = f"left out: it has no {REFERENCE}"
+        steps = ", ".join(
+            f"{name} {'never' if step is None else format(step, ',.0f')}"
+            for name, step in zip(("t_mem", "t_gen"), transition[:2])
+        )
+        print(f"{run.path}: {experiment_of(run)}, {why or kind} ({steps})")
+        if why is None:
+            used.append(run)
+    return used
+
+
+def print_leaders(rows, count=10):
+    """The earliest series of each experiment, as a text table."""
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        mine = [row for row in rows if row.experiment == experiment and row.onset_ratio is not None]
+        mine.sort(key=lambda row: row.onset_ratio)
+        print(f"\n{experiment}: the earliest of {len(mine)} series that changed")
+        print(f"{'series':44} {'lead (steps)':>13} {'range':>19} {'warned':>7} {'false':>7} {'AUROC':>6}")
+        for row in mine[:count]:
+            spread = f"{row.lead_min:,.0f} .. {row.lead_max:,.0f}"
+            warned, false = f"{row.warned}/{row.generalising}", f"{row.false_alarms}/{row.controls}"
+            score = "-" if row.auroc is None else f"{row.auroc:.2f}"
+            print(
+                f"{row.series[:44]:44} {row.lead_median:13,.0f} {spread:>19} "
+                f"{warned:>7} {false:>7} {score:>6}"
+            )
+        if not any(row.controls for row in rows if row.experiment == experiment):
+            print("no controls: how often such a change is a false alarm is unknown")
+
+
+def parse_arguments(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Writes lead_lag.csv (a row for each experiment and series), lead_lag_runs.csv (a row for "
+        "each run and series), a figure for each experiment and lead_lag_all over all. Exit codes: 0 done, "
+        "2 wrong usage or no run to judge, 3 unreadable files or an unwritable folder.",
+    )
+    parser.add_argument(
+        "runs", nargs="+", metavar="D", help="run directories, or folders and globs that hold some"
+    )
+    parser.add_argument(
+        "--series", nargs="+", default=["*"], metavar="GLOB", help="names in metrics.h5 (default: all)"
+    )
+    parser.add_argument(
+        "--save_dir", type=Path, default=Path("lead_lag"), metavar="S", help="default: lead_lag"
+    )
+    parser.add_argument("--formats", nargs="+", choices=("png", "pdf", "svg"), default=["png", "pdf"])
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    arguments = parse_arguments(argv)
+    import plot_lead_lag  # matplotlib takes a second that --help need not wait for
+
+    runs = describe_runs(grokscope_io.open_runs(arguments.runs))
+    verdicts = []
+    for run in runs:
+        with run:
+            verdicts += judge(run, arguments.series)
+    if not verdicts:
+        raise grokscope_io.ToolError(
+            "no series can be judged (no run memorised, or --series matches nothing), give runs that "
+            "trained until t_mem at least, and see `h5ls -r metrics.h5` for the names"
+        )
+    rows = tabulate(verdicts)
+    with grokscope_io.writing_to(arguments.save_dir) as folder:
+        write_csv(folder / "lead_lag.csv", rows)
+        write_csv(folder / "lead_lag_runs.csv", verdicts)
+        written = plot_lead_lag.draw_all(rows, verdicts, folder, arguments.formats)
+    print_leaders(rows)
+    print(f"\nwritten to {arguments.save_dir}: lead_lag.csv, lead_lag_runs.csv, {', '.join(written)}")
+    return 0
+
+
+if __name__ == "__main__":
+    grokscope_io.run_tool(main)

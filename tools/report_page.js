@@ -1,0 +1,488 @@
+// How does a reader look into the report? Charts with zoom, hover, linear and logarithmic axes, and a layer picker, on
+// canvases. Reads the data that report.py has put into the page; needs no network and no library.
+"use strict";
+
+const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000"];
+const DASHES = [[], [8, 3], [2, 2], [8, 3, 2, 3], [4, 2, 1, 2, 1, 2], [12, 4]];
+const HEIGHT = 300;
+const MARGIN = { left: 68, right: 12, top: 10, bottom: 40 };
+
+const report = JSON.parse(document.getElementById("data").textContent);
+const charts = [];
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function formatted(value) {
+  if (value === null || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(3);
+  return String(Number(value.toPrecision(5)));
+}
+
+function look(i) {
+  return { colour: COLOURS[i % COLOURS.length], dash: DASHES[i % DASHES.length] };
+}
+
+// One axis: data to pixels and back. Logarithmic axes leave out what is not positive.
+class Scale {
+  constructor(low, high, first, last, logarithmic) {
+    this.logarithmic = logarithmic;
+    this.low = logarithmic ? Math.log10(low) : low;
+    this.high = logarithmic ? Math.log10(high) : high;
+    if (this.high === this.low) {
+      const margin = logarithmic ? 0.5 : Math.abs(this.low) * 0.05 || 1;
+      this.low -= margin;
+      this.high += margin;
+    }
+    this.first = first;
+    this.last = last;
+  }
+  holds(value) {
+    return value !== null && (!this.logarithmic || value > 0);
+  }
+  pixel(value) {
+    const place = this.logarithmic ? Math.log10(value) : value;
+    return this.first + ((place - this.low) / (this.high - this.low)) * (this.last - this.first);
+  }
+  value(pixel) {
+    const place = this.low + ((pixel - this.first) / (this.last - this.first)) * (this.high - this.low);
+    return this.logarithmic ? 10 ** place : place;
+  }
+  ticks() {
+    return this.logarithmic && this.high - this.low >= 1 ? this.decades() : this.steps();
+  }
+  decades() {
+    const every = Math.ceil((this.high - this.low) / 7);
+    const found = [];
+    for (let e = Math.ceil(this.low); e <= this.high; e += every) found.push(10 ** e);
+    return found;
+  }
+  steps() {
+    const [low, high] = this.logarithmic ? [10 ** this.low, 10 ** this.high] : [this.low, this.high];
+    const rough = (high - low) / 5;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
+    const found = [];
+    for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12); ++i) found.push(i * step);
+    return found;
+  }
+}
+
+// Lines over an axis. `lines`: [{label, x, y, style}], `marks`: [{x, label, dash}].
+class Chart {
+  constructor(parent, { title, xLabel = "optimizer step", yLabel = "", xLog = true, yLog = false, controls = [] }) {
+    Object.assign(this, { title, xLabel, yLabel, xLog, yLog, lines: [], marks: [], hidden: new Set(), view: null });
+    this.canvas = element("canvas", { role: "img", "aria-label": title });
+    this.tooltip = element("div", { class: "tooltip", hidden: "" });
+    this.legend = element("div", { class: "legend" });
+    this.heading = element("strong", {}, title);
+    const header = element("header", {}, this.heading, ...controls, this.toggle("x"), this.toggle("y"));
+    header.append(element("button", { class: "reset", onclick: () => this.reset() }, "reset zoom"));
+    this.root = element("div", { class: "chart" }, header, this.canvas, this.legend, this.tooltip);
+    parent.append(this.root);
+    this.listen();
+    charts.push(this);
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
+  }
+
+  toggle(axis) {
+    const key = axis + "Log";
+    const button = element("button", { class: `toggle ${axis}-log`, "aria-pressed": this[key] }, `log ${axis}`);
+    button.addEventListener("click", () => {
+      this[key] = !this[key];
+      button.setAttribute("aria-pressed", this[key]);
+      this.reset();
+    });
+    return button;
+  }
+
+  show(lines, marks = [], heading = this.title) {
+    this.lines = lines.map((line, i) => ({ ...look(i), ...line }));
+    this.marks = marks;
+    this.heading.textContent = heading;
+    this.hidden.clear();
+    this.drawLegend();
+    this.reset();
+  }
+
+  reset() {
+    this.view = null;
+    this.draw();
+  }
+
+  shown() {
+    return this.lines.filter((line) => !this.hidden.has(line.label));
+  }
+
+  // Whether an axis is logarithmic: as asked for, where any value is positive.
+  isLog(key) {
+    return this[key + "Log"] && this.lines.some((line) => line[key].some((value) => value > 0));
+  }
+
+  // The range of all shown values, or where there is none, any.
+  range(key) {
+    const logarithmic = this.isLog(key);
+    let low = Infinity;
+    let high = -Infinity;
+    for (const line of this.shown()) {
+      for (let i = 0; i < line.x.length; ++i) {
+        const value = line[key][i];
+        if (value === null || (logarithmic && value <= 0)) continue;
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
+    }
+    return low <= high ? [low, high] : [logarithmic ? 0.1 : 0, 1];
+  }
+
+  scales() {
+    const width = this.canvas.clientWidth;
+    const x = this.view ? this.view.x : this.range("x");
+    const y = this.view ? this.view.y : padded(this.range("y"), this.isLog("y"));
+    return {
+      x: new Scale(...x, MARGIN.left, width - MARGIN.right, this.isLog("x")),
+      y: new Scale(...y, HEIGHT - MARGIN.bottom, MARGIN.top, this.isLog("y")),
+    };
+  }
+
+  draw() {
+    const width = this.canvas.clientWidth;
+    if (!width) return;
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = width * ratio;
+    this.canvas.height = HEIGHT * ratio;
+    this.canvas.style.height = HEIGHT + "px";
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.font = "11px system-ui, sans-serif";
+    const scales = this.scales();
+    drawAxes(pen, scales, width, this);
+    pen.save();
+    pen.beginPath();
+    pen.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, HEIGHT - MARGIN.top - MARGIN.bottom);
+    pen.clip();
+    for (const mark of this.marks) drawMark(pen, scales, mark);
+    for (const line of this.shown()) drawLine(pen, scales, line);
+    if (this.drag) drawBox(pen, this.drag);
+    pen.restore();
+  }
+
+  drawLegend() {
+    this.legend.replaceChildren(
+      ...this.lines.map((line) => {
+        const button = element("button", { "aria-pressed": "true" });
+        button.innerHTML = swatch(line);
+        button.append(line.label);
+        button.addEventListener("click", () => {
+          const hide = !this.hidden.has(line.label);
+          if (hide) this.hidden.add(line.label);
+          else this.hidden.delete(line.label);
+          button.setAttribute("aria-pressed", !hide);
+          this.draw();
+        });
+        return button;
+      }),
+    );
+  }
+
+  listen() {
+    const place = (event) => [event.offsetX, event.offsetY];
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.drag = { from: place(event), to: place(event) };
+      this.canvas.setPointerCapture(event.pointerId);
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (!this.drag) return this.hover(...place(event));
+      this.drag.to = place(event);
+      this.draw();
+    });
+    this.canvas.addEventListener("pointerup", () => this.zoomToBox());
+    this.canvas.addEventListener("pointerleave", () => (this.tooltip.hidden = true));
+    this.canvas.addEventListener("dblclick", () => this.reset());
+    this.canvas.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.zoomAbout(...place(event), event.deltaY > 0 ? 1.25 : 0.8);
+      },
+      { passive: false },
+    );
+  }
+
+  zoomToBox() {
+    const { from, to } = this.drag;
+    this.drag = null;
+    if (Math.abs(from[0] - to[0]) > 5 && Math.abs(from[1] - to[1]) > 5) {
+      const { x, y } = this.scales();
+      this.view = {
+        x: [Math.min(from[0], to[0]), Math.max(from[0], to[0])].map((p) => x.value(p)),
+        y: [Math.max(from[1], to[1]), Math.min(from[1], to[1])].map((p) => y.value(p)),
+      };
+    }
+    this.draw();
+  }
+
+  zoomAbout(px, py, factor) {
+    const { x, y } = this.scales();
+    const around = (scale, centre) => [scale.first, scale.last].map((p) => scale.value(centre + (p - centre) * factor));
+    this.view = { x: around(x, px), y: around(y, py) };
+    this.draw();
+  }
+
+  // The nearest point of each line along x.
+  hover(px, py) {
+    const { x } = this.scales();
+    const rows = this.shown().map((line) => ({ line, i: nearest(line, x, px) }));
+    const found = rows.filter((row) => row.i >= 0);
+    this.tooltip.hidden = !found.length;
+    if (!found.length) return;
+    const text = found.slice(0, 14).map(({ line, i }) => {
+      const row = element("div");
+      row.innerHTML = swatch(line);
+      row.append(`${line.label}: ${formatted(line.y[i])}`);
+      return row;
+    });
+    this.tooltip.replaceChildren(element("div", {}, `${this.xLabel} ${formatted(found[0].line.x[found[0].i])}`), ...text);
+    const right = px > this.canvas.clientWidth / 2;
+    this.tooltip.style.left = right ? "" : this.canvas.offsetLeft + px + 14 + "px";
+    this.tooltip.style.right = right ? this.canvas.clientWidth - px + 14 + "px" : "";
+    this.tooltip.style.top = this.canvas.offsetTop + Math.max(py - 10, 0) + "px";
+  }
+}
+
+function padded([low, high], logarithmic) {
+  if (logarithmic) return [low / (high / low) ** 0.04, high * (high / low) ** 0.04];
+  return [low - 0.04 * (high - low), high + 0.04 * (high - low)];
+}
+
+function nearest(line, scale, pixel) {
+  let best = -1;
+  let distance = Infinity;
+  for (let i = 0; i < line.x.length; ++i) {
+    if (line.y[i] === null || !scale.holds(line.x[i])) continue;
+    const away = Math.abs(scale.pixel(line.x[i]) - pixel);
+    if (away < distance) [best, distance] = [i, away];
+  }
+  return best;
+}
+
+function swatch(line) {
+  const dash = line.dash.length ? ` stroke-dasharray="${line.dash.join(" ")}"` : "";
+  return `<svg width="26" height="8"><path d="M0 4H26" stroke="${line.colour}" stroke-width="2"${dash}/></svg>`;
+}
+
+function drawAxes(pen, { x, y }, width, chart) {
+  pen.lineWidth = 1;
+  pen.textBaseline = "middle";
+  for (const tick of y.ticks()) {
+    const at = y.pixel(tick);
+    stroke(pen, "#e4e4e4", [[MARGIN.left, at], [width - MARGIN.right, at]]);
+    write(pen, formatted(tick), MARGIN.left - 5, at, "right");
+  }
+  for (const tick of x.ticks()) {
+    const at = x.pixel(tick);
+    stroke(pen, "#e4e4e4", [[at, MARGIN.top], [at, HEIGHT - MARGIN.bottom]]);
+    write(pen, formatted(tick), at, HEIGHT - MARGIN.bottom + 11, "center");
+  }
+  const bottom = HEIGHT - MARGIN.bottom;
+  stroke(pen, "#444", [[MARGIN.left, MARGIN.top], [MARGIN.left, bottom], [width - MARGIN.right, bottom]]);
+  write(pen, chart.xLabel, (MARGIN.left + width) / 2, HEIGHT - 9, "center");
+  pen.save();
+  pen.translate(9, HEIGHT / 2);
+  pen.rotate(-Math.PI / 2);
+  write(pen, chart.yLabel, 0, 0, "center");
+  pen.restore();
+}
+
+function stroke(pen, colour, points) {
+  pen.strokeStyle = colour;
+  pen.beginPath();
+  points.forEach(([px, py], i) => (i ? pen.lineTo(px, py) : pen.moveTo(px, py)));
+  pen.stroke();
+}
+
+function write(pen, text, px, py, align) {
+  pen.fillStyle = "#333";
+  pen.textAlign = align;
+  pen.fillText(text, px, py);
+}
+
+function drawMark(pen, { x }, mark) {
+  if (!x.holds(mark.x)) return;
+  pen.setLineDash(mark.dash);
+  stroke(pen, "#777", [[x.pixel(mark.x), MARGIN.top], [x.pixel(mark.x), HEIGHT - MARGIN.bottom]]);
+  pen.setLineDash([]);
+  write(pen, mark.label, x.pixel(mark.x) + 3, MARGIN.top + 7, "left");
+}
+
+function drawLine(pen, { x, y }, line) {
+  pen.strokeStyle = line.colour;
+  pen.fillStyle = line.colour;
+  pen.lineWidth = 1.6;
+  pen.setLineDash(line.dash);
+  pen.beginPath();
+  let down = false;
+  const alone = [];
+  for (let i = 0; i < line.x.length; ++i) {
+    if (!x.holds(line.x[i]) || !y.holds(line.y[i])) {
+      down = false;
+      continue;
+    }
+    const [px, py] = [x.pixel(line.x[i]), y.pixel(line.y[i])];
+    if (down) pen.lineTo(px, py);
+    else pen.moveTo(px, py);
+    if (!down && (i + 1 === line.x.length || !y.holds(line.y[i + 1]))) alone.push([px, py]);
+    down = true;
+  }
+  pen.stroke();
+  pen.setLineDash([]);
+  for (const [px, py] of alone) pen.fillRect(px - 2.5, py - 2.5, 5, 5);
+}
+
+function drawBox(pen, { from, to }) {
+  pen.fillStyle = "rgba(0, 114, 178, 0.12)";
+  pen.fillRect(from[0], from[1], to[0] - from[0], to[1] - from[1]);
+}
+
+// What the page shows ---------------------------------------------------------------------------
+
+const chosenRuns = new Set(report.runs.map((run) => run.name).slice(0, 8));
+const chosenLayers = new Set([""]);
+
+function runsShown() {
+  return report.runs.filter((run) => chosenRuns.has(run.name));
+}
+
+function marks() {
+  const runs = runsShown();
+  if (runs.length !== 1) return [];
+  const [run] = runs;
+  return [
+    { x: run.t_mem, label: "t_mem", dash: [2, 2] },
+    { x: run.t_gen, label: "t_gen", dash: [8, 3, 2, 3] },
+  ].filter((mark) => mark.x !== null);
+}
+
+function lineOf(run, name, label) {
+  const series = run.series[name];
+  if (!series) return null;
+  return { label: (report.runs.length > 1 && chosenRuns.size > 1 ? run.name + ": " : "") + label, x: series.x, y: series.y };
+}
+
+function linesOf(pairs) {
+  return runsShown().flatMap((run) => pairs.map(([name, label]) => lineOf(run, name, label)).filter(Boolean));
+}
+
+function checkboxes(legendText, entries, chosen, changed) {
+  const box = element("fieldset", {}, element("legend", {}, legendText));
+  for (const [value, text] of entries) {
+    const input = element("input", { type: "checkbox", value });
+    input.checked = chosen.has(value);
+    input.addEventListener("change", () => {
+      if (input.checked) chosen.add(value);
+      else chosen.delete(value);
+      changed();
+    });
+    box.append(element("label", {}, input, " " + text));
+  }
+  return box;
+}
+
+function trainingCharts() {
+  const parent = document.getElementById("training");
+  const accuracy = new Chart(parent, { title: "Accuracy" });
+  const loss = new Chart(parent, { title: "Loss", yLog: true });
+  return () => {
+    const pick = (leaf) => (runsShown().some((run) => run.series["training/" + leaf]) ? "training/" : "") + leaf;
+    accuracy.show(linesOf([[pick("train_acc"), "train"], [pick("test_acc"), "test"]]), marks());
+    loss.show(linesOf([[pick("train_loss"), "train"], [pick("test_loss"), "test"]]), marks());
+  };
+}
+
+// A metric of the GOP, of the whole model and of the layers that are picked.
+function gopChart() {
+  const parent = document.getElementById("gop");
+  const layers = [...new Set(report.runs.flatMap((run) => run.layers))];
+  const metrics = [...new Set(report.runs.flatMap((run) => Object.keys(run.series)))]
+    .filter((name) => /^gop_/.test(name) || /^layers\/.*\/gop_/.test(name))
+    .map((name) => name.replace(/^layers\/.*\//, ""));
+  const select = element("select", { id: "metric" }, ...[...new Set(metrics)].map((name) => element("option", {}, name)));
+  if (metrics.includes("gop_trace")) select.value = "gop_trace";
+  const chart = new Chart(parent, { title: "GOP metric", yLog: true, controls: [select] });
+  const update = () => {
+    const pairs = [...chosenLayers].map((layer) => [
+      layer ? `layers/${layer}/${select.value}` : select.value,
+      layer || "whole model",
+    ]);
+    chart.show(linesOf(pairs), marks(), describe(pairs[0] ? pairs[0][0] : select.value));
+  };
+  select.addEventListener("change", update);
+  const entries = [["", "whole model"], ...layers.map((layer) => [layer, layer])];
+  const picker = checkboxes("layers", entries, chosenLayers, update);
+  picker.id = "layers";
+  parent.prepend(picker);
+  return update;
+}
+
+function describe(name) {
+  const run = report.runs.find((one) => one.series[name]);
+  if (!run) return name;
+  const { long_name: long, units, definition, n } = run.series[name];
+  const reduced = n > run.series[name].x.length ? ` (${run.series[name].x.length} of ${n} points)` : "";
+  return `${long || name}${units && units !== "1" ? ` [${units}]` : ""}${definition ? `: ${definition}` : ""}${reduced}`;
+}
+
+// Any stored series.
+function explorer() {
+  const parent = document.getElementById("explorer");
+  const names = [...new Set(report.runs.flatMap((run) => Object.keys(run.series)))];
+  const select = element("select", { id: "series" }, ...names.map((name) => element("option", {}, name)));
+  const chart = new Chart(parent, { title: "Any series", controls: [select] });
+  const update = () => chart.show(linesOf([[select.value, select.value]]), marks(), describe(select.value));
+  select.addEventListener("change", update);
+  return update;
+}
+
+// The spectrum of the first chosen run: a slider over training.
+function spectrumChart() {
+  const parent = document.getElementById("spectrum");
+  const slider = element("input", { type: "range", min: 0, value: 0, id: "moment", "aria-label": "moment of training" });
+  const chart = new Chart(parent, { title: "Spectrum", xLabel: "rank index", yLabel: "eigenvalue", yLog: true });
+  chart.root.append(slider);
+  const update = () => {
+    const run = runsShown().find((one) => one.spectrum);
+    slider.disabled = !run;
+    if (!run) return chart.show([], [], "no spectrum is stored");
+    const { steps, ranks, values } = run.spectrum;
+    slider.max = steps.length - 1;
+    const at = Math.min(Number(slider.value), steps.length - 1);
+    const line = (i, label) => ({ label, x: ranks, y: values[i] });
+    const lines = [line(at, `step ${steps[at].toLocaleString("en")}`), line(0, "first"), line(steps.length - 1, "last")];
+    const view = chart.view;
+    chart.show(lines, [], `${run.name}: eigenvalues at step ${steps[at].toLocaleString("en")} (${run.spectrum.note})`);
+    chart.view = view;
+    chart.draw();
+  };
+  slider.addEventListener("input", update);
+  slider.value = slider.max = 1e6;
+  return update;
+}
+
+const updates = [trainingCharts(), gopChart(), spectrumChart(), explorer()];
+const updateAll = () => updates.forEach((update) => update());
+if (report.runs.length > 1) {
+  const entries = report.runs.map((run) => [run.name, run.name]);
+  const picker = checkboxes("runs", entries, chosenRuns, updateAll);
+  picker.id = "runs";
+  document.getElementById("pickers").append(picker);
+}
+updateAll();
+window.grokscope = { charts, report };
