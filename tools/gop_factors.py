@@ -96,6 +96,11 @@ def gradients(parameters, examples, begin, end):
     return np.concatenate(parts, axis=1) if parts else np.zeros((examples.stop - examples.start, 0))
 
 
+def size_of(factors):
+    """P of the matrix that gop_from_factors() rebuilds."""
+    return sum(parameter.size for parameter in stored_parameters(factors))
+
+
 def gop_from_factors(factors, rows=slice(None), cols=slice(None)):
     """The block [rows, cols] of the GOP of everything below the h5py group `factors`, as float64. Rows and columns count
     from the first parameter there: from 0 for the whole model, from the layer's first one for a layer."""

@@ -26,7 +26,6 @@ import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
 
 from hdf5_access import (  # noqa: E402
-    as_slice,
     attributes_of,
     axes_of,
     dataset_names,
@@ -36,8 +35,10 @@ from hdf5_access import (  # noqa: E402
     plain,
     shape_of,
 )
+from parameter_table import Parameter, read_parameters  # noqa: E402
+from stored_gop import stored_gop, whole_range  # noqa: E402
 
-__all__ = [  # with what tools take from the two modules below this one
+__all__ = [  # with what tools take from the modules below this one
     "ENVIRONMENT_ERROR",
     "USER_ERROR",
     "Parameter",
@@ -67,16 +68,6 @@ class Series(NamedTuple):
     epoch: np.ndarray
     step: np.ndarray
     values: np.ndarray
-
-
-class Parameter(NamedTuple):
-    """A named block of the flat parameter vector: P[offset : offset + size], of this shape."""
-
-    name: str
-    layer: str
-    shape: tuple
-    offset: int
-    size: int
 
 
 class Transition(NamedTuple):
@@ -287,32 +278,37 @@ class Run:
         return self.read_(GOP_FULL if layer is None else GOP_LAYERS, read) or []
 
     def load_gop(self, epoch, rows=None, cols=None, layer=None):
-        """A block of the stored GOP of `epoch`, full or of `layer`; rows and cols are slices or (first, end).
-        Only that block is read. Throws ToolError when no dense GOP is stored there."""
-        block = self.gop_array(epoch, "gop", layer, (as_slice(rows), as_slice(cols)))
+        """A block of the stored GOP of `epoch`, full or of `layer`, in whatever layout it is stored; rows and
+        cols are slices or (first, end), counted from the layer's first parameter. Only what the block needs is
+        read. Throws ToolError when no matrix is stored there."""
+
+        def read(file):
+            found = self.stored_gop_(file, epoch, layer)
+            return found and found.read(*(whole_range(part, found.size) for part in (rows, cols)))
+
+        block = self.read_(GOP_LAYERS if layer else GOP_FULL, read)
         if block is not None:
             return block
         where = f"epoch {epoch}" + (f" of layer {layer}" if layer else "")
-        if self.has_factors(epoch, layer):
-            raise ToolError(
-                f"{self.path}: {where} is stored as factors (this reader knows dense matrices "
-                "only), rebuild the matrix with `grokscope export`"
-            )
         key = "store_layer_gops" if layer else "store_full_gop"
         there = [e for e in self.gop_epochs(layer) if self.has_gop(e, layer)]
-        hint = f"epochs that have one: {', '.join(map(str, there[:12]))}" if there else f"set storage.{key}"
-        raise ToolError(
-            f"{self.path}: no matrix of {where} is stored (storage.{key} decides which are), {hint}"
+        hint = (
+            f"epochs that have one: {', '.join(map(str, there[:12]))}"
+            if there
+            else f"rebuild it with `grokscope export`, or set storage.{key}"
         )
+        raise ToolError(f"{self.path}: no matrix of {where} is stored (storage.{key} decides which are), {hint}")
 
     def has_gop(self, epoch, layer=None):
-        """Whether load_gop() has a dense matrix to read."""
-        return self.gop_shape(epoch, "gop", layer) is not None
+        """Whether load_gop() has a matrix to read."""
+        return self.gop_size(epoch, layer) is not None
 
-    def has_factors(self, epoch, layer=None):
-        """Whether the GOP of `epoch` is stored as factors."""
-        path = f"epoch_{epoch}/factors" + (f"/{layer}" if layer else "")
-        return bool(self.read_(GOP_FULL, lambda file: member(file, path) is not None))
+    def gop_size(self, epoch, layer=None):
+        """P of the P x P matrix that load_gop() reads; None when none is stored."""
+        found = self.read_(
+            GOP_LAYERS if layer else GOP_FULL, lambda file: self.stored_gop_(file, epoch, layer)
+        )
+        return found and found.size
 
     def gop_shape(self, epoch, name, layer=None):
         """The shape of gop_array() without reading it; None when missing."""
@@ -367,25 +363,7 @@ class Run:
 
     def parameters(self):
         """Every Parameter in the order of the flat vector; None when /parameters is missing."""
-
-        def read(file):
-            group = member(file, "parameters")
-            columns = (
-                [] if group is None else [member(group, key) for key in ("name", "layer", "shape", "offset")]
-            )
-            if not columns or any(column is None for column in columns):
-                return None
-            rows = zip(*(column[()] for column in columns))
-            found = [
-                (plain(name), plain(layer), shape_of(shape), int(offset))
-                for name, layer, shape, offset in rows
-            ]
-            return sorted(
-                (Parameter(*row, int(np.prod(row[2], dtype=np.int64))) for row in found),
-                key=lambda parameter: parameter.offset,
-            )
-
-        candidates = (self.read_(file, read) for file in (METRICS, GOP_FULL, GOP_LAYERS))
+        candidates = (self.read_(file, read_parameters) for file in (METRICS, GOP_FULL, GOP_LAYERS))
         return next((found for found in candidates if found is not None), None)
 
     # Other files -----------------------------------------------------------------
@@ -458,6 +436,11 @@ class Run:
         axes = axes_of(dataset)
         part = np.s_[:, :components] if dataset.ndim > 1 else ()
         return None if axes is None else Series(*axes, dataset.astype(np.float64)[part])
+
+    @staticmethod
+    def stored_gop_(file, epoch, layer):
+        group = member(file, f"epoch_{epoch}/{layer}" if layer else f"epoch_{epoch}")
+        return None if group is None else stored_gop(group)
 
     def read_text_(self, file_name):
         try:

@@ -100,7 +100,3 @@ def axes_of(dataset):
     if epoch is None and step is None:
         return None
     return (step if epoch is None else epoch), (epoch if step is None else step)
-
-
-def as_slice(selection):
-    return slice(*selection) if isinstance(selection, (tuple, list)) else selection or slice(None)

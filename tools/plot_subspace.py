@@ -3,7 +3,7 @@ epochs.
 
 The overlap of two eigenspaces is |V_tt V_s|_F^2 / min(k_t, k_s), V orthonormal: 1 where the smaller lies in
 the larger, about k / P for random ones. Vectors come from what is stored: eigenvectors_top_k of the run or of
-one of its analyses, else the dense GOP is diagonalised here where it is small.
+one of its analyses, else the stored matrix is diagonalised here where it is small.
 """
 import plot_panels  # first: it finds a Python that has the packages
 import plot_style as style
@@ -13,7 +13,7 @@ import numpy as np  # noqa: E402
 
 EPOCHS = 60  # of the matrix, at most
 TOP_K = 10
-DENSE_LIMIT = 2000  # P up to which a dense GOP is diagonalised here: a second each
+DENSE_LIMIT = 2000  # P up to which a stored matrix is diagonalised here: a second each
 HOW_TO = (
     "no data\nthere are eigenspaces of fewer than two epochs: set gop_tracking.store_eigenvectors, or run\n"
     "grokscope analyze RUN_DIR gop_tracking.store_eigenvectors=true"
@@ -42,8 +42,8 @@ def eigenspaces(run):
 def can_read(source, epoch):
     if source.gop_shape(epoch, "eigenvectors_top_k") is not None:
         return True
-    shape = source.gop_shape(epoch, "gop")
-    return shape is not None and shape[0] <= DENSE_LIMIT
+    size = source.gop_size(epoch)
+    return size is not None and size <= DENSE_LIMIT
 
 
 def eigenspace(source, epoch):

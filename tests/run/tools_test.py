@@ -9,10 +9,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import tiny_run
-from tiny_run import LINEAR, TRANSFORMER, ProgramTest, variant
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+import grokscope_io  # noqa: E402
+import plot_subspace  # noqa: E402
+import tiny_run  # noqa: E402
+from tiny_run import LINEAR, TRANSFORMER, ProgramTest, variant  # noqa: E402
+
 FIGURES = (
     "training_curves gop_metrics top_eigenvalues eigenvalue_spectrum eigenvalue_spectrum_grokking spectrum_evolution layers "
     "subspace_rotation observables summary"
@@ -23,6 +28,13 @@ with h5py.File('results/03_nanda_progress/metrics.h5') as f:
 with h5py.File('results/09_levi_linear/gop_full.h5') as f:
     gop, eigenvalues = f['epoch_1000']['gop'][:], f['epoch_1000']['eigenvalues'][:]
 """
+
+
+def storing(policy):
+    """A transformer that keeps the matrices of two epochs, in one of the layouts."""
+    return variant(TRANSFORMER, training={"epochs": 10},
+                   gop_tracking={"frequency": 10, "store_eigenvectors": False},
+                   storage={"store_full_gop": policy, "store_layer_gops": policy, "gop_schedule": {"every": 10}})
 
 
 class ToolsTest(ProgramTest):
@@ -43,6 +55,7 @@ class ToolsTest(ProgramTest):
             storage={"output_dir": str(cls.folder / "results/03_nanda_progress")},
         )
         cls.transformer = cls.train("transformer", transformer)
+        cls.stored = {policy: cls.train(f"stored-{policy}", storing(policy)) for policy in (True, "factors")}
 
     def tool(self, name, *arguments, code=0):
         command = [sys.executable, str(TOOLS / name), *map(str, arguments)]
@@ -69,10 +82,6 @@ class ToolsTest(ProgramTest):
             self.assertTrue(all(path.stat().st_size > 3000 for path in (run / "plots").iterdir()))
 
     def test_subspaces_come_from_stored_vectors(self):
-        sys.path.insert(0, str(TOOLS))
-        import grokscope_io
-        import plot_subspace
-
         with grokscope_io.open_run(self.transformer) as run:
             spaces = plot_subspace.eigenspaces(run)
             self.assertEqual(list(spaces), [0, 10, 20, 30, 40])
@@ -82,6 +91,21 @@ class ToolsTest(ProgramTest):
             stored = run.series("gop_subspace_overlap").values[1:]
             matrix = plot_subspace.overlaps(spaces)
             np.testing.assert_allclose(np.diag(matrix, 1), stored, rtol=1e-8)
+
+    def test_every_layout_of_a_matrix_is_read_alike(self):
+        dense, factors = (grokscope_io.open_run(self.stored[policy]) for policy in (True, "factors"))
+        self.assertIsNone(factors.gop_array(10, "gop"))  # nothing dense is there
+        for layer in [None, *dense.layers()]:
+            whole = dense.load_gop(10, layer=layer)
+            self.assertEqual(factors.gop_size(10, layer), len(whole))
+            close = {"rtol": 0, "atol": 1e-13 * np.abs(whole).max(), "err_msg": str(layer)}
+            np.testing.assert_allclose(factors.load_gop(10, layer=layer), whole, **close)
+            third = len(whole) // 3
+            block = factors.load_gop(10, (third, -1), (0, 2 * third), layer)
+            np.testing.assert_allclose(block, whole[third:-1, : 2 * third], **close)
+        spaces = [plot_subspace.eigenspaces(run) for run in (dense, factors)]
+        self.assertEqual([list(found) for found in spaces], [[0, 10]] * 2)
+        np.testing.assert_allclose(*map(plot_subspace.overlaps, spaces), rtol=1e-6)
 
     def test_the_other_tools(self):
         out = self.folder / "out"

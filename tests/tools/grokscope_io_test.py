@@ -21,6 +21,17 @@ import numpy as np  # noqa: E402
 from synthetic_run import LAYERS, Shape, make_run  # noqa: E402
 
 
+def write_factors(file, group, out, inner):
+    """The factors of one weight with a bias, used once, by one token."""
+    examples, (rows, cols) = len(out), (out.shape[1], inner.shape[1])
+    parameter = file.create_group(f"{group}/weight")
+    parameter.attrs.update({"offset": 0, "rows": rows, "cols": cols, "has_bias": 1, "n_examples": examples})
+    use = parameter.create_group("use_0")
+    use.attrs.update({"groups": 1, "tokens": 1, "out_width": rows, "in_width": cols + 1})
+    use.attrs.update({"out_kind": np.bytes_("dense"), "in_kind": np.bytes_("dense")})
+    use["out"], use["in"] = out, np.c_[inner, np.ones(examples)]
+
+
 class RunTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -150,15 +161,33 @@ class RunTest(unittest.TestCase):
             self.run_.load_gop(7)
         with self.assertRaisesRegex(io.ToolError, r"epoch 0 of layer no_layer .*storage.store_layer_gops"):
             self.run_.load_gop(0, layer="no_layer")
+        self.assertTrue(self.run_.has_gop(0) and not self.run_.has_gop(7))
+        self.assertEqual(self.run_.gop_size(0), 108)
+
+    def test_a_block_has_no_steps(self):
+        for part in (slice(0, 9, 2), slice(9, 0, -1)):
+            with self.assertRaisesRegex(io.ToolError, "a block is contiguous"):
+                self.run_.load_gop(0, part)
+        self.assertEqual(self.run_.load_gop(0, (-5, None), (200, 300)).shape, (5, 0))
+
+    def test_factors_are_read_like_a_dense_matrix(self):
+        """Rank-one gradients out_i in_i^T of a weight and its bias, in the layout that src/probes/factors.hpp describes."""
         folder = self.copy("factors")
+        random = np.random.default_rng(5)
+        out, inner = random.standard_normal((16, 7)), random.standard_normal((16, 4))
+        g = np.concatenate([np.einsum("ia,ib->iab", out, inner).reshape(16, -1), out], axis=1)
+        whole = g.T @ g / 16
         with h5py.File(folder / ".segments/600-600.h5", "a") as file:
-            del file["gop_full/epoch_600/gop"]
-            file["gop_full/epoch_600/factors/embed/A"] = np.zeros((2, 2))
-        run = io.open_run(folder)
-        with self.assertRaisesRegex(io.ToolError, "stored as factors .*grokscope export"):
-            run.load_gop(600)
-        self.assertTrue(run.has_gop(0) and not run.has_gop(600) and not run.has_gop(7))
-        self.assertEqual(run.gop_shape(0, "gop"), (108, 108))
+            write_factors(file, "gop_full/epoch_600/factors/embed", out, inner)
+            del file["gop_full/epoch_600/gop"], file["gop_layers/epoch_600/embed/gop"]
+            file["gop_layers/epoch_600/embed/factors/embed"] = h5py.SoftLink("/gop_full/epoch_600/factors/embed")
+        with io.open_run(folder) as run:
+            self.assertEqual((run.gop_size(600), run.gop_size(600, "embed")), (35, 35))
+            for layer in (None, "embed"):
+                np.testing.assert_allclose(run.load_gop(600, layer=layer), whole, rtol=1e-12, atol=1e-14)
+                block = run.load_gop(600, (26, 31), (-9, None), layer)  # across the weight's end
+                np.testing.assert_allclose(block, whole[26:31, -9:], rtol=1e-12, atol=1e-14)
+            self.assertTrue(run.has_gop(600))
 
     def test_the_gop_of_a_layer(self):
         g = self.known["gradients"][600][

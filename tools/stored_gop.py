@@ -1,0 +1,50 @@
+"""In which layout is the matrix of an epoch stored, and how is a block of it read?
+
+The one place that tells layouts apart. A group (epoch_<E> of gop_full.h5, epoch_<E>/<layer> of gop_layers.h5) holds
+`gop`, P x P numbers in this file or behind an external link; or `factors`, from which gop_factors.py rebuilds any
+block exactly. It must know nothing of run directories.
+"""
+from typing import Callable, NamedTuple
+
+import h5py
+
+import gop_factors
+from hdf5_access import member
+from tool_process import ToolError
+
+
+class StoredGop(NamedTuple):
+    """A P x P matrix that is not read yet. `read(rows, cols)` gives a block of it, rows and cols slices."""
+
+    layout: str
+    size: int
+    read: Callable
+
+
+def stored_gop(group):
+    """The matrix that the h5py group holds; None where none is stored."""
+    dense = member(group, "gop")
+    if isinstance(dense, h5py.Dataset):
+        return StoredGop("dense", dense.shape[0], lambda rows, cols: dense[rows, cols])
+    factors = member(group, "factors")
+    if factors is not None:
+        return StoredGop(
+            "factors",
+            gop_factors.size_of(factors),
+            lambda rows, cols: gop_factors.gop_from_factors(factors, rows, cols),
+        )
+    return None
+
+
+def whole_range(selection, size):
+    """A slice with its ends in 0..size, from a slice, (first, end) or None. Throws ToolError for steps: not every
+    layout has them."""
+    if selection is None:
+        selection = slice(None)
+    first, end, step = (selection if isinstance(selection, slice) else slice(*selection)).indices(size)
+    if step != 1:
+        raise ToolError(
+            f"rows and columns in steps of {step} cannot be read (a block is contiguous), read the block and "
+            "take every n-th row of it"
+        )
+    return slice(first, max(first, end))
