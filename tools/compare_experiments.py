@@ -118,7 +118,7 @@ def draw_comparison(metric, groups, align):
         notes += draw_group(ax, i, group, kept, log_y)
     style.value_axis(ax, log_y)
     ax.set_xlabel("optimizer step" + ("" if align == "none" else " / $t_{\\mathrm{gen}}$"))
-    units = run.attrs(metric).get("units", "1")
+    units = run.attrs(metric).get("units", "1").replace("^2", "²")
     ax.set_ylabel(metric if units == "1" else f"{metric}  [{units}]")
     if align != "none":
         ax.axvline(1, color=style.GREY, linestyle="-.", linewidth=1, zorder=1)

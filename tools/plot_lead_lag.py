@@ -88,7 +88,7 @@ def experiment_figure(experiment, rows, verdicts):
         draw_rates(right, i, row)
     ratio_axis(left)
     left.set_yticks(range(len(rows)), [row.series for row in rows], fontsize=6.5)
-    left.set(ylim=(len(rows) - 0.4, -0.6), xlabel="onset / onset of test_acc (steps)")
+    left.set(ylim=(len(rows) - 0.4, -0.6), xlabel="← earlier      onset / onset of test_acc      later →")
     most = max(row.generalising for row in rows)
     left.set_title(f"Onset ({most} generalising run{'s' if most > 1 else ''}; bar: median)")
     right.set_title(f"Alarm before that of test_acc\n({max(row.controls for row in rows)} controls)")
@@ -157,12 +157,6 @@ def ratio_axis(ax):
     ax.xaxis.set_minor_locator(style.ticker.NullLocator())
     ax.axvline(1, color=style.BLACK, linewidth=1, linestyle="-.")
     ax.axvspan(1, high, color="#f0f0f0", zorder=0)
-    ax.text(
-        0.985, 0.01, "later", transform=ax.transAxes, ha="right", va="bottom", color=style.GREY, fontsize=7
-    )
-    ax.text(
-        0.01, 0.01, "earlier", transform=ax.transAxes, ha="left", va="bottom", color=style.GREY, fontsize=7
-    )
 
 
 def overview(rows, verdicts):
@@ -170,52 +164,46 @@ def overview(rows, verdicts):
     experiments = list(dict.fromkeys(row.experiment for row in rows))
     kept = {e: whole_model([r for r in rows if r.experiment == e], verdicts) for e in experiments}
     cells = {(row.series, row.experiment): row for e in experiments for row in kept[e]}
-    names = list(dict.fromkeys(row.series for e in experiments for row in kept[e]))
-    ratios = np.array(
-        [[cells[n, e].onset_ratio if (n, e) in cells else np.nan for e in experiments] for n in names]
-    ).reshape(len(names), len(experiments))
-    order = (
-        [int(i) for i in np.lexsort((np.nanmedian(ratios, axis=1), -np.isfinite(ratios).sum(1)))][:ROWS]
-        if names
-        else []
-    )
-    fig = style.plt.figure(figsize=(3.4 + 0.95 * len(experiments), 1.6 + 0.2 * max(len(order), 4)))
+    names = shared_first(cells, experiments)[:ROWS]
+    fig = style.plt.figure(figsize=(3.4 + 0.95 * len(experiments), 1.6 + 0.2 * max(len(names), 4)))
     fig.suptitle("Median onset over onset of test_acc")
     ax = fig.add_subplot()
-    if not order:
+    if not names:
         style.say_empty(ax, "no series changed in a run whose jump could be watched")
         return fig
-    shown = np.ma.masked_invalid(np.log2(ratios[order]))
-    limit = max(float(np.abs(shown).max()), 0.5)
-    mesh = ax.pcolormesh(
-        shown, cmap="PuOr_r", norm=TwoSlopeNorm(0, -limit, limit), edgecolors="white", linewidth=1
-    )
-    for y, i in enumerate(order):
-        for x, experiment in enumerate(experiments):
-            row = cells.get((names[i], experiment))
-            text = (
-                ""
-                if row is None
-                else f"{row.onset_ratio:.2f}" + ("" if row.auroc is None else f" ({row.auroc:.2f})")
-            )
-            dark = row is not None and abs(np.log2(row.onset_ratio)) > 0.6 * limit
-            ax.text(
-                x + 0.5,
-                y + 0.5,
-                text,
-                ha="center",
-                va="center",
-                fontsize=6,
-                color="white" if dark else "black",
-            )
-    ax.set_yticks(np.arange(len(order)) + 0.5, [names[i] for i in order], fontsize=6.5)
+    bar = fig.colorbar(draw_cells(ax, names, experiments, cells), ax=ax, label="log₂ ratio (below 0: changed first)")
+    bar.outline.set_visible(False)
+    ax.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=6.5)
     ax.set_xticks(np.arange(len(experiments)) + 0.5, experiments, rotation=25, ha="right")
     ax.invert_yaxis()
     ax.grid(False)
     ax.tick_params(length=0)
-    bar = fig.colorbar(mesh, ax=ax, label="log₂ of the ratio: below 0 the series changed first")
-    bar.outline.set_visible(False)
     caption = "In brackets: AUROC against the controls. Blank: no change, or not stored."
     fig.get_layout_engine().set(rect=(0, 0.2 / fig.get_figheight(), 1, 1 - 0.2 / fig.get_figheight()))
     fig.text(0.01, 0.06 / fig.get_figheight(), caption, fontsize=6, color=style.GREY)
     return fig
+
+
+def shared_first(cells, experiments):
+    """Names of the series: those of most experiments first, of these the earliest."""
+
+    def place(name):
+        ratios = [cells[name, e].onset_ratio for e in experiments if (name, e) in cells]
+        return -len(ratios), float(np.median(ratios))
+
+    return sorted(dict.fromkeys(name for name, _ in cells), key=place)
+
+
+def draw_cells(ax, names, experiments, cells):
+    """A coloured cell with its numbers for each series (row) and experiment (column); returns the mesh."""
+    ratios = np.array([[cells[n, e].onset_ratio if (n, e) in cells else np.nan for e in experiments] for n in names])
+    shown = np.ma.masked_invalid(np.log2(ratios))
+    limit = max(float(np.abs(shown).max()), 0.5)
+    norm = TwoSlopeNorm(0, -limit, limit)
+    mesh = ax.pcolormesh(shown, cmap="PuOr_r", norm=norm, edgecolors="white", linewidth=1)
+    for y, x in zip(*np.nonzero(np.isfinite(ratios))):
+        row = cells[names[y], experiments[x]]
+        text = f"{row.onset_ratio:.2f}" + ("" if row.auroc is None else f" ({row.auroc:.2f})")
+        colour = "white" if abs(shown[y, x]) > 0.6 * limit else "black"
+        ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=6, color=colour)
+    return mesh

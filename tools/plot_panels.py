@@ -9,9 +9,10 @@ import plot_style as style  # first: it finds a Python that has the packages
 import numpy as np  # noqa: E402
 
 
-def time_panel(ax, run, title, lines, log_y=False, legend=True):
+def time_panel(ax, run, title, lines, log_y=False, legend=True, axis_of=None):
     """Draws (series or its name, label[, style]) lines against the step, with the run's transition; a missing
-    or empty one is left out, and if all are, the panel says why."""
+    or empty one is left out, and if all are, the panel says why. The step axis is that of the Series
+    `axis_of` where one is given: panels on top of each other then agree."""
     ax.set_title(title)
     found, reasons = [], []
     for i, (series, label, *given) in enumerate(lines):
@@ -27,7 +28,8 @@ def time_panel(ax, run, title, lines, log_y=False, legend=True):
         style.say_empty(ax, "\n".join(["no data"] + reasons[:4]))
         return
     notes = []
-    style.step_axis(ax, np.concatenate([series.step for series, *_ in found]))
+    scaled_by = [axis_of] if axis_of is not None and axis_of.step.size else [series for series, *_ in found]
+    style.step_axis(ax, np.concatenate([series.step for series in scaled_by]))
     for series, label, look in found:
         notes += style.draw_line(ax, series.step, series.values, label, log_y, **look)
     style.value_axis(ax, log_y)
@@ -86,11 +88,13 @@ def loss(ax, run):
     time_panel(ax, run, "Loss", pair, log_y=True)
 
 
-def accuracy(ax, run, find=None):
-    """`find` looks the series up: all evaluations (default), or run.series for the tracked epochs alone."""
-    find = find or run.best_series
-    pair = [(find("train_acc"), "train", TRAIN_LOOK), (find("test_acc"), "test", TEST_LOOK)]
-    time_panel(ax, run, "Accuracy", pair)
+def accuracy(ax, run, axis_of=None):
+    """At every evaluation; the step axis as in time_panel()."""
+    pair = [
+        (run.best_series("train_acc"), "train", TRAIN_LOOK),
+        (run.best_series("test_acc"), "test", TEST_LOOK),
+    ]
+    time_panel(ax, run, "Accuracy", pair, axis_of=axis_of)
     if ax.lines:
         ax.set_ylim(-0.04, 1.04)
 

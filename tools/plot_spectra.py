@@ -177,7 +177,7 @@ def heat_map(ax, run, relative=False):
         rank_edges,
         cells.T,
         rasterized=True,
-        norm=LogNorm(low, max(high, 1.001 * low)),
+        norm=LogNorm(low, max(high, 2 * low)),
         cmap=style.matplotlib.colormaps[style.HEAT].with_extremes(under="#cfcfcf", bad="white"),
     )
     rank_axis(ax, "y", series.values.shape[1])

@@ -1,6 +1,6 @@
 """How do our figures look? Colours, line styles, axes, gaps and empty panels, for every tool that draws.
 
-Colours are Okabe and Ito's (safe for the colour-blind) and viridis or cividis; every line also has its own
+Colours are Okabe and Ito's (safe for the colour-blind) and viridis; every line also has its own
 dash pattern and marker, so that a print in black and white can be read. It must know nothing of runs: it is
 handed arrays.
 """
@@ -32,8 +32,9 @@ COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SEQUENCE = matplotlib.colormaps["viridis"]
-HEAT = "cividis"
+HEAT = "viridis"  # no grey in it: grey cells are those below the noise floor
 OUTLINED = (patheffects.withStroke(linewidth=2.2, foreground=BLACK),)  # for white lines on a picture
+ROUND_STEPS = (1, 2, 2.5, 5, 10)  # between ticks
 MARKED_POINTS = 40  # up to so many points each carries a marker, beyond only every n-th
 
 STYLE = {
@@ -161,7 +162,7 @@ def note(ax, notes):
             text,
             (1, 0),
             xycoords="axes fraction",
-            xytext=(0, -28),
+            xytext=(0, -32),
             textcoords="offset points",
             ha="right",
             va="top",
@@ -177,7 +178,7 @@ def step_axis(ax, steps):
     positive = steps[steps > 0]
     if positive.size < 3 or positive[-1] < 20 * positive[0]:
         ax.xaxis.set_major_locator(
-            ticker.MaxNLocator(4, integer=True) if steps.size > 1 else ticker.FixedLocator(steps)
+            ticker.MaxNLocator(4, integer=True, steps=ROUND_STEPS) if steps.size > 1 else ticker.FixedLocator(steps)
         )
         if steps.size == 1:
             ax.set_xlim(steps[0] - 1, steps[0] + 1)
@@ -213,9 +214,9 @@ def decade_ticks(axis, low, high, zero=False):
 
 
 def tick_labels(ticks):
-    """Plain numbers from 0.01 to 1000, powers of ten as soon as one of them lies outside."""
-    if not len(ticks) or (min(ticks) > 0.009 and max(ticks) < 1001):
-        return [f"{tick:g}" for tick in ticks]
+    """Plain numbers from 0.01 to 9999, powers of ten as soon as one of them lies outside."""
+    if not len(ticks) or (min(ticks) > 0.009 and max(ticks) < 9999):
+        return [f"{tick:,g}" for tick in ticks]
     split = [
         (tick / 10 ** np.floor(np.log10(tick) + 1e-9), int(np.floor(np.log10(tick) + 1e-9))) for tick in ticks
     ]
@@ -244,7 +245,7 @@ def value_axis(ax, log_y):
         margin = 0.05 * np.abs(values).max() or 1
         ax.set_ylim(values.min() - margin, values.max() + margin)
     whole = values.size and (values == np.round(values)).all()
-    ax.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=bool(whole)))
+    ax.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=bool(whole), steps=ROUND_STEPS))
     formatter = ticker.ScalarFormatter(useMathText=True)
     formatter.set_powerlimits((-3, 4))
     ax.yaxis.set_major_formatter(formatter)
@@ -332,7 +333,7 @@ def save_figure(fig, folder, name, formats=("png", "pdf"), dpi=200):
     paths = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
-        fig.draw_without_rendering()  # lays out once, for all formats
+        fig.get_layout_engine().execute(fig)  # once, for all formats
     fig.set_layout_engine("none")
     for extension in formats:
         path = folder / f"{name}.{extension}"

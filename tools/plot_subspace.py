@@ -15,8 +15,8 @@ EPOCHS = 60  # of the matrix, at most
 TOP_K = 10
 DENSE_LIMIT = 2000  # P up to which a stored matrix is diagonalised here: a second each
 HOW_TO = (
-    "no data\nthere are eigenspaces of fewer than two epochs: set gop_tracking.store_eigenvectors, or run\n"
-    "grokscope analyze RUN_DIR gop_tracking.store_eigenvectors=true"
+    "no data\nfewer than two epochs have stored eigenvectors:\nset gop_tracking.store_eigenvectors, or run\n"
+    "grokscope analyze RUN_DIR\ngop_tracking.store_eigenvectors=true"
 )
 
 

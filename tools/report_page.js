@@ -5,7 +5,7 @@
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000"];
 const DASHES = [[], [8, 3], [2, 2], [8, 3, 2, 3], [4, 2, 1, 2, 1, 2], [12, 4]];
 const HEIGHT = 300;
-const MARGIN = { left: 68, right: 12, top: 10, bottom: 40 };
+const MARGIN = { left: 68, right: 22, top: 10, bottom: 40 };
 
 const report = JSON.parse(document.getElementById("data").textContent);
 const charts = [];
@@ -23,7 +23,7 @@ function element(tag, attributes = {}, ...children) {
 function formatted(value) {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(3);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(3).replace(/\.?0+e\+?/, "e");
   return String(Number(value.toPrecision(5)));
 }
 
@@ -320,7 +320,8 @@ function drawMark(pen, { x }, mark) {
   pen.setLineDash(mark.dash);
   stroke(pen, "#777", [[x.pixel(mark.x), MARGIN.top], [x.pixel(mark.x), HEIGHT - MARGIN.bottom]]);
   pen.setLineDash([]);
-  write(pen, mark.label, x.pixel(mark.x) + 3, MARGIN.top + 7, "left");
+  const left = x.pixel(mark.x) + 3 + pen.measureText(mark.label).width < x.last;
+  write(pen, mark.label, x.pixel(mark.x) + (left ? 3 : -3), MARGIN.top + 7, left ? "left" : "right");
 }
 
 function drawLine(pen, { x, y }, line) {
@@ -445,6 +446,7 @@ function explorer() {
   const parent = document.getElementById("explorer");
   const names = [...new Set(report.runs.flatMap((run) => Object.keys(run.series)))];
   const select = element("select", { id: "series" }, ...names.map((name) => element("option", {}, name)));
+  select.value = names.find((name) => name.startsWith("observables/")) || names[0];
   const chart = new Chart(parent, { title: "Any series", controls: [select] });
   const update = () => chart.show(linesOf([[select.value, select.value]]), marks(), describe(select.value));
   select.addEventListener("change", update);

@@ -68,7 +68,7 @@ def top_eigenvalues(run, _):
     grid = fig.add_gridspec(2, 1, height_ratios=(3, 1.3))
     axes = [fig.add_subplot(grid[0]), fig.add_subplot(grid[1])]
     panels.top_eigenvalues(axes[0], run)
-    panels.accuracy(axes[1], run, run.series)
+    panels.accuracy(axes[1], run, run.series("epoch"))
     style.letter_panels(axes)
     panels.transition_legend(fig, run)
     return [fig]
@@ -90,7 +90,7 @@ def eigenvalue_spectrum_grokking(run, epochs):
     fig = new_figure(run, "the spectrum through the jump", 9.2, 4.8)
     grid = fig.add_gridspec(2, 3, height_ratios=(1, 2.4), width_ratios=(1.35, 0.03, 1))
     axes = [fig.add_subplot(grid[0, 0]), fig.add_subplot(grid[1, 0]), fig.add_subplot(grid[:, 2])]
-    panels.accuracy(axes[0], run, run.series)
+    panels.accuracy(axes[0], run, run.series("epoch"))
     mesh = plot_spectra.heat_map(axes[1], run)
     if mesh is not None:
         fig.colorbar(
@@ -108,7 +108,7 @@ def spectrum_evolution(run, _):
     fig = new_figure(run, "the whole spectrum", 7.2, 7.2)
     grid = fig.add_gridspec(3, 2, height_ratios=(1, 2, 2), width_ratios=(1, 0.025))
     axes = [fig.add_subplot(grid[row, 0]) for row in range(3)]
-    panels.accuracy(axes[0], run, run.series)
+    panels.accuracy(axes[0], run, run.series("epoch"))
     for ax, row, relative, label in (
         (axes[1], 1, False, "eigenvalue (grey: ≤ noise floor)"),
         (axes[2], 2, True, "eigenvalue / largest"),

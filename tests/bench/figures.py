@@ -3,7 +3,7 @@
 
 Writes an invented run of 40,000 epochs, 2,000 of them tracked, with 10 layers, in the published layout, and
 runs the tools on it. Targets: all figures within 60 s and 2 GB, the report under 20 MB. Usage: figures.py
-FOLDER (about 300 MB)
+FOLDER [TOOL...]; the run (about 300 MB) is written where FOLDER is not there yet.
 """
 import os
 import resource
@@ -55,28 +55,33 @@ def write_vectors(folder, values):
             group["eigenvectors_top_k"] = np.linalg.qr(random.standard_normal((P, K)))[0]
 
 
-def main(folder):
-    folder = Path(folder)
+def write_run(folder):
     folder.mkdir(parents=True)
     shape = synthetic.Shape(tracked=TRACKED, every=EVERY, eigenvalues=M, top_k=K, t_mem=2000, t_gen=12_000)
     write_vectors(folder, write_metrics(folder, shape))
+
+
+def main(folder, *chosen):
+    folder = Path(folder)
+    if not folder.exists():
+        write_run(folder)
     most = 0
-    for tool in (
-        ["visualize_gop.py", "--results_dir", folder],
-        ["report.py", folder],
-        ["lead_lag.py", folder, "--save_dir", folder / "lead_lag"],
-        ["export_series.py", "--results_dir", folder, "--format", "csv"],
+    for tool, *arguments in (
+        ["visualize_gop", "--results_dir", folder],
+        ["report", folder],
+        ["lead_lag", folder, "--save_dir", folder / "lead_lag"],
+        ["export_series", "--results_dir", folder, "--format", "csv"],
     ):
+        if chosen and tool not in chosen:
+            continue
         start = time.monotonic()
-        subprocess.run(
-            [sys.executable, TOOLS / tool[0], *map(str, tool[1:])], check=True, stdout=subprocess.DEVNULL
-        )
+        command = [sys.executable, TOOLS / f"{tool}.py", *arguments]
+        subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
         most = max(most, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-        print(
-            f"{tool[0]:20} {time.monotonic() - start:6.1f} s, at most {most / 1e6:.2f} GB so far", flush=True
-        )
-    print(f"report.html          {os.path.getsize(folder / 'report.html') / 1e6:6.1f} MB")
+        print(f"{tool:16} {time.monotonic() - start:6.1f} s, at most {most / 1e6:.2f} GB so far", flush=True)
+    if (folder / "report.html").exists():
+        print(f"report.html      {os.path.getsize(folder / 'report.html') / 1e6:6.1f} MB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

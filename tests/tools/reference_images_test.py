@@ -140,6 +140,7 @@ class ReferenceTest(unittest.TestCase):
         """The tolerance is tight enough to see one line that moves, and a picture of another run."""
         with tempfile.TemporaryDirectory() as scratch:
             run = complete_run(Path(scratch) / "run")
+            run.refresh()
             with h5py.File(Path(scratch) / "run/metrics.h5", "a") as file:
                 file["gop_trace"][:] = file["gop_trace"][::-1]
             run.refresh()

@@ -13,9 +13,9 @@ TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import chromium_page  # noqa: E402
+import report  # noqa: E402, I001: it finds a Python that has the packages
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
-import report  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
 LOG = """\

@@ -1,0 +1,41 @@
+"""How are figures tested? A test case that has a run directory, draws one panel, and finds the lines in it."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOOLS = HERE.parent.parent / "tools"
+sys.path[:0] = [str(TOOLS), str(HERE)]
+
+import grokscope_io  # noqa: E402
+import plot_style as style  # noqa: E402
+from synthetic_run import Shape, make_run  # noqa: E402
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name) / "run"
+        self.addCleanup(style.plt.close, "all")
+
+    def run_of(self, **shape):
+        self.known = make_run(self.folder, Shape(**shape))
+        run = grokscope_io.open_run(self.folder)
+        self.addCleanup(run.refresh)
+        return run
+
+    def panel(self, draw_panel, run, *arguments):
+        """Axes in which one panel was drawn."""
+        ax = style.plt.figure().add_subplot()
+        draw_panel(ax, run, *arguments)
+        return ax
+
+    def line(self, ax, label):
+        found = [line for line in ax.lines if line.get_label() == label]
+        self.assertEqual(len(found), 1, [line.get_label() for line in ax.lines])
+        return found[0]
+
+    def texts(self, ax):
+        return "\n".join(text.get_text() for text in ax.texts)
