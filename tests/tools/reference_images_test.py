@@ -28,7 +28,7 @@ from synthetic_run import Shape, make_run  # noqa: E402
 REFERENCE = HERE / "reference"
 DPI = 45
 CELL = 4  # pixels; smaller shifts of letters do not count
-TOLERANCE = 0.006  # mean difference of the cells, of 1; a line that moves visibly makes more
+TOLERANCE = 0.001  # mean difference of the cells, of 1; one line of one panel that moves makes 0.003
 
 
 def store_vectors(folder, known):
@@ -140,9 +140,8 @@ class ReferenceTest(unittest.TestCase):
         """The tolerance is tight enough to see one line that moves, and a picture of another run."""
         with tempfile.TemporaryDirectory() as scratch:
             run = complete_run(Path(scratch) / "run")
-            run.refresh()
             with h5py.File(Path(scratch) / "run/metrics.h5", "a") as file:
-                file["gop_trace"][:] = file["gop_trace"][::-1]
+                file["gop_trace"][:] = file["gop_trace"][()][::-1]
             run.refresh()
             style.save_figure(
                 visualize_gop.gop_metrics(run, [])[0], Path(scratch), "gop_metrics", ["png"], DPI
