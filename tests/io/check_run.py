@@ -89,9 +89,10 @@ def check_metrics(directory):
         require(np.array_equal(f["training/epoch"][:], training_epochs), "wrong training/epoch")
         check_axes(f)
         check_axes(f["training"])
-        loss = f[f.attrs["default"]][f["plots"].attrs["default"]]
-        require(loss.attrs["signal"] == b"train_loss", "a viewer would open with something else")
-        require(np.array_equal(loss["train_loss"][:], twice), "the plot of the loss leads elsewhere")
+        first = f[f.attrs["default"]][f["plots"].attrs["default"]]
+        require(first.attrs["signal"] == b"test_acc", "a viewer would open with something else")
+        require(first["test_acc"].shape == twice.shape, "the plot of the accuracy leads elsewhere")
+        require(np.array_equal(f["plots/loss/train_loss"][:], twice), "the plot of the loss leads elsewhere")
         if epochs > 12:
             require(f["events/t_mem"][()] == 12 and f["events"].attrs["t_mem"] == 12, "wrong /events")
             require(f["events/squares"][:].tolist() == [1, 4, 9], "wrong list in /events")
