@@ -12,6 +12,7 @@ import grokscope_io  # first: it finds a Python that has the packages
 import plot_panels as panels
 import plot_spectra
 import plot_style as style
+import thinning
 
 import numpy as np  # noqa: E402
 from matplotlib import animation  # noqa: E402
@@ -24,11 +25,12 @@ def frames_of(run, limit):
     epochs = plot_spectra.spectrum_epochs(run)
     tracked = run.series("epoch")
     step_of = {} if tracked is None else dict(zip(tracked.epoch.astype(int), tracked.step))
+    steps = np.array([float(step_of.get(int(epoch), epoch)) for epoch in epochs])
     found = []
-    for i in style.log_spaced(epochs.size, limit):
+    for i in thinning.spread(steps, limit):
         values = run.spectrum(int(epochs[i]))
         if values is not None and (values > 0).any():
-            found.append((float(step_of.get(int(epochs[i]), epochs[i])), int(epochs[i]), values))
+            found.append((steps[i], int(epochs[i]), values))
     return found, epochs.size
 
 
@@ -66,7 +68,7 @@ class Film:
         for back, line in enumerate(reversed(self.lines_)):
             values = self.frames_[i - back][2] if i >= back else np.zeros(0)
             kept = (
-                style.log_spaced(values.size, plot_spectra.LINE_POINTS) if values.size else np.zeros(0, int)
+                thinning.log_spaced(values.size, plot_spectra.LINE_POINTS) if values.size else np.zeros(0, int)
             )
             line.set_data(kept + 1, np.where(values[kept] > 0, values[kept], np.nan))
         step, epoch, _ = self.frames_[i]

@@ -4,6 +4,7 @@ Dense data are thinned to what a screen can show, and the panel says so.
 """
 import plot_panels  # first: it finds a Python that has the packages
 import plot_style as style
+import thinning
 
 import numpy as np  # noqa: E402
 from matplotlib.colors import LogNorm  # noqa: E402
@@ -78,7 +79,7 @@ def spectra(ax, run, epochs, labels=(), title="Spectra"):
             )
             continue
         positive = np.where(values > 0, values, np.nan)
-        kept = style.log_spaced(values.size, LINE_POINTS)
+        kept = thinning.log_spaced(values.size, LINE_POINTS)
         if kept.size < values.size:
             notes.append(f"{kept.size} of {values.size} ranks drawn")
         label = f"epoch {epoch:,}" + (f" ({labels[i]})" if labels else "")
@@ -136,7 +137,7 @@ def cumulative_share(ax, run, epochs):
         values = run.spectrum(epoch)
         if values is None or not values.sum() > 0:
             continue
-        kept = style.log_spaced(values.size, LINE_POINTS)
+        kept = thinning.log_spaced(values.size, LINE_POINTS)
         style.draw_line(
             ax, kept + 1, (np.cumsum(values) / values.sum())[kept], **style.ordered_style(i, len(epochs))
         )
@@ -161,7 +162,7 @@ def heat_map(ax, run, relative=False):
     style.step_axis(ax, series.step)
     ax.set_xlabel("optimizer step")
     columns, edges = heat_columns(ax, series)
-    ranks = style.log_spaced(series.values.shape[1], HEAT_RANKS)
+    ranks = thinning.log_spaced(series.values.shape[1], HEAT_RANKS)
     values = np.vstack([series.values, np.full(series.values.shape[1], np.nan)])[columns]
     if relative:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -133,14 +133,6 @@ def marked_points(ax, x, y, count=9):
     return sorted({int(there[np.abs(position - place).argmin()]) for place in wanted})
 
 
-def log_spaced(n, limit):
-    """At most `limit` of the indices 0..n-1, all where they fit, else evenly spread over log(1 + i), ends
-    included."""
-    if n <= limit:
-        return np.arange(n)
-    return np.unique(np.round(np.geomspace(1, n, limit)).astype(int)) - 1
-
-
 def say_empty(ax, why):
     """An empty panel that says why."""
     for axis in (ax.xaxis, ax.yaxis):
@@ -293,8 +285,9 @@ def legend_below(fig, handles):
     """A legend in small grey type below all panels, in a strip of its own."""
     strip = 0.24 / fig.get_figheight()
     fig.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
+    letters = int((fig.get_figwidth() - 2.2) / 0.05)  # beside two short entries
     for handle in handles:
-        handle.set_label(textwrap.fill(handle.get_label(), 90))
+        handle.set_label(textwrap.fill(handle.get_label(), letters))
     fig.legend(
         handles=handles,
         loc="lower center",

@@ -7,6 +7,7 @@ one of its analyses, else the stored matrix is diagonalised here where it is sma
 """
 import plot_panels  # first: it finds a Python that has the packages
 import plot_style as style
+import thinning
 
 import grokscope_io
 import numpy as np  # noqa: E402
@@ -26,7 +27,7 @@ def sources(run):
 
 
 def eigenspaces(run):
-    """{epoch: V [P, k], orthonormal columns} of at most EPOCHS epochs, evenly over log(1 + epoch); only
+    """{epoch: V [P, k], orthonormal columns} of at most EPOCHS epochs, evenly over log(1 + step); only
     vectors whose eigenvalue lies above the noise floor."""
     readers = {}
     for source in sources(run):
@@ -34,7 +35,7 @@ def eigenspaces(run):
             if epoch not in readers and can_read(source, epoch):
                 readers[epoch] = source
     epochs = sorted(readers)
-    chosen = [epochs[i] for i in style.log_spaced(len(epochs), EPOCHS)]
+    chosen = [epochs[i] for i in thinning.spread(step_of(run, epochs), EPOCHS)]
     spaces = {epoch: eigenspace(readers[epoch], epoch) for epoch in chosen}
     return {epoch: space for epoch, space in spaces.items() if space.shape[1]}
 

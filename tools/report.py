@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
+import thinning
 
 import numpy as np  # noqa: E402
 
@@ -73,23 +74,6 @@ def numbers(values):
     return [number(value) for value in values]
 
 
-def thinned(step, values, limit):
-    """Indices of at most about `limit` points: of each stretch of log(1 + step), the first, the smallest and
-    the largest value. A gap keeps its edges and one missing point, so that no line crosses it."""
-    if step.size <= limit:
-        return np.arange(step.size)
-    place = np.log1p(np.asarray(step, float) - step.min())
-    bins = np.minimum((place / (place[-1] or 1) * (limit // 4)).astype(int), limit // 4 - 1)
-    edges = np.r_[0, np.flatnonzero(np.diff(bins)) + 1, step.size]
-    kept = {0, step.size - 1}
-    for first, end in zip(edges[:-1], edges[1:]):
-        finite = first + np.flatnonzero(np.isfinite(values[first:end]))
-        kept.add(int(first))
-        if finite.size:
-            kept |= {int(finite[values[finite].argmin()]), int(finite[values[finite].argmax()])}
-    return np.array(sorted(kept))
-
-
 def series_entries(run):
     """(name, Series [T]) of everything that is drawn, vectors by their first components."""
     for name in run.names():
@@ -109,7 +93,7 @@ def series_data(run, limit):
         # Values at every k-th epoch only are connected; there the points between are no gaps.
         if finite.mean() < 0.5:
             series = series._replace(step=series.step[finite], values=series.values[finite])
-        kept = thinned(series.step, series.values, limit)
+        kept = thinning.with_extremes(series.step, series.values, limit)
         attributes = run.attrs(name)
         found[label] = {
             "x": [int(step) for step in series.step[kept]],
@@ -120,13 +104,6 @@ def series_data(run, limit):
     return found
 
 
-def log_spaced(n, limit):
-    """At most `limit` of the indices 0..n-1, ends included, evenly over log(1 + i)."""
-    if n <= limit:
-        return np.arange(n)
-    return np.unique(np.round(np.geomspace(1, n, limit)).astype(int)) - 1
-
-
 def spectrum_data(run):
     """The whole spectrum over training, reduced; None when none is stored."""
     series = run.series("eigenvalues") or run.series("eigenvalues_top_k")
@@ -135,8 +112,8 @@ def spectrum_data(run):
     rows = np.flatnonzero(np.isfinite(series.values).any(axis=1))
     if not rows.size:
         return None
-    rows = rows[log_spaced(rows.size, SPECTRUM_EPOCHS)]
-    ranks = log_spaced(series.values.shape[1], SPECTRUM_RANKS)
+    rows = rows[thinning.spread(series.step[rows], SPECTRUM_EPOCHS)]
+    ranks = thinning.log_spaced(series.values.shape[1], SPECTRUM_RANKS)
     values = series.values[np.ix_(rows, ranks)]
     return {
         "steps": [int(step) for step in series.step[rows]],

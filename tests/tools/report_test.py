@@ -90,15 +90,6 @@ class ContentTest(Case):
         self.assertIsNone(re.search(r"""(src|href)\s*=\s*["'](?!data:)""", text))
         self.assertNotIn("http", text.replace("http-equiv", ""))
 
-    def test_long_series_keep_their_extremes(self):
-        steps = np.arange(50_000)
-        values = np.sin(steps / 50.0)
-        values[31_234], values[77], values[40_000] = 9.0, -7.0, np.nan
-        kept = report.thinned(steps, values, 800)
-        self.assertLessEqual(kept.size, 800)
-        self.assertTrue({0, 77, 31_234, 49_999} <= set(kept.tolist()))
-        np.testing.assert_array_equal(report.thinned(steps[:700], values[:700], 800), np.arange(700))
-
     def test_a_script_in_a_name_cannot_end_the_data(self):
         make_run(self.folder / "run", Shape(tracked=3, with_gop=False))
         with h5py.File(self.folder / "run/metrics.h5", "a") as file:
