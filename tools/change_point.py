@@ -44,6 +44,10 @@ class Monitored(NamedTuple):
     onset: Optional[float]  # the step at which the first change began; None without an alarm
     alarm: Optional[float]  # the first step at which it was known; None when the boundary was never crossed
 
+    def covers(self, end):
+        """Whether the series was watched up to the bin that holds the step `end`."""
+        return bool(self.step[-1] * 10 ** (1 / BINS_PER_DECADE) >= end)
+
     def score_before(self, end):
         """The largest score at steps below `end`; None when no bin was watched there."""
         watched = self.score[BASELINE:][self.step[BASELINE:] < end]

@@ -6,9 +6,10 @@ Method, with parameters that were fixed on invented series and are the same for 
 the formulas):
 
 - Runs. A run that memorised and generalised (t_mem and t_gen in /events) counts as generalising, one that
-  memorised only as a control; one that never memorised is left out. Runs of one experiment are pooled over
-  their settings: give seeds of one setting, and controls that differ from it in one thing (less data, no
-  weight decay).
+  memorised only as a control. Left out are runs that never memorised, and undecided ones: their test accuracy
+  went more than half of the way from its value at t_mem to 1, but not to t_gen. Runs of one experiment are
+  pooled over their settings: give seeds of one setting, and controls that differ from it in one thing (less
+  data, no weight decay).
 - Change. Each series is watched from t_mem on: every bin of the step is predicted by a straight line in
   log10(step) through all earlier ones, and the summed errors raise an alarm at a fixed boundary. The onset is
   where the change began, the alarm where an observer who sees nothing later could have known.
@@ -20,6 +21,7 @@ the formulas):
   test_acc.
 - False alarms: share of the controls with an alarm in a stretch of training as long as that which the
   generalising runs give the series: from t_mem to t_mem times the median ratio (alarm of test_acc) / t_mem.
+  A control that ends before is not counted.
 - AUROC: the largest score (1 is the alarm) before the alarm of test_acc in the generalising runs, against the
   largest score in that stretch of the controls. 0.5 is chance. Free of the boundary.
 
@@ -42,6 +44,7 @@ import change_point  # noqa: E402
 import numpy as np  # noqa: E402
 
 REFERENCE = "test_acc"
+GENERALISING, CONTROL = "generalising", "control"
 SKIPPED = (
     "*eigenvalues",
     "checks/*",
@@ -60,7 +63,7 @@ class Verdict(NamedTuple):
 
     experiment: str
     run: str
-    kind: str  # generalising or control
+    kind: str  # GENERALISING or CONTROL
     series: str
     t_mem: float
     t_gen: Optional[float]
@@ -97,10 +100,20 @@ def experiment_of(run):
     return str(run.attrs().get("experiment") or configured or run.name)
 
 
-def kind_of(transition):
+def kind_of(run):
+    """What the run counts as: GENERALISING, CONTROL, or the reason why it is left out."""
+    transition, reference = run.transition(), run.best_series(REFERENCE)
     if transition.t_mem is None:
-        return None
-    return "control" if transition.t_gen is None else "generalising"
+        return "left out: it never memorised, or has no accuracies"
+    if reference is None:
+        return f"left out: it has no {REFERENCE}"
+    if transition.t_gen is not None:
+        return GENERALISING
+    later = reference.values[reference.step >= transition.t_mem]
+    later = later[np.isfinite(later)]
+    if later.size and later.max() - later[0] > 0.5 * (1 - later[0]):
+        return f"left out: undecided, its {REFERENCE} rose to {later.max():.2f}"
+    return CONTROL
 
 
 def scalar_series(run, patterns):
@@ -124,10 +137,9 @@ def sampled_at(reference, step):
 
 
 def judge(run, patterns=("*",)):
-    """Verdicts on all series of a run; empty when it never memorised or has no test accuracy."""
-    transition, reference = run.transition(), run.best_series(REFERENCE)
-    kind = kind_of(transition)
-    if kind is None or reference is None:
+    """Verdicts on all series of a run; empty when it is left out."""
+    transition, reference, kind = run.transition(), run.best_series(REFERENCE), kind_of(run)
+    if kind not in (GENERALISING, CONTROL):
         return []
     jumps, verdicts = {}, []
     for name, series, units in scalar_series(run, patterns):
@@ -167,16 +179,14 @@ def tabulate(verdicts):
 
 def row_of(experiment, series, verdicts):
     runs = [
-        v for v in verdicts if v.kind == "generalising" and v.jump_alarm is not None and v.watched is not None
+        v for v in verdicts if v.kind == GENERALISING and v.jump_alarm is not None and v.watched is not None
     ]
     changed = [v for v in runs if v.onset is not None]
     leads = [v.jump_onset - v.onset for v in changed]
     warned = sum(v.alarm < v.jump_alarm for v in changed)
     scores = [v.watched.score_before(v.jump_alarm) for v in runs]
     stretch = median([v.jump_alarm / max(v.t_mem, 1) for v in runs])
-    controls = [v for v in verdicts if v.kind == "control" and v.watched is not None and stretch is not None]
-    control_scores = [v.watched.score_before(stretch * max(v.t_mem, 1)) for v in controls]
-    control_scores = [score for score in control_scores if score is not None]
+    control_scores = [] if stretch is None else scores_of_controls(verdicts, stretch)
     false_alarms = sum(score >= 1 for score in control_scores)
     return Row(
         experiment,
@@ -195,6 +205,16 @@ def row_of(experiment, series, verdicts):
         share(false_alarms, len(control_scores)),
         change_point.auroc([score for score in scores if score is not None], control_scores),
     )
+
+
+def scores_of_controls(verdicts, stretch):
+    """The largest score of each control from t_mem to stretch x t_mem; those that end before are left out."""
+    found = []
+    for v in verdicts:
+        end = stretch * max(v.t_mem, 1)
+        if v.kind == CONTROL and v.watched is not None and v.watched.covers(end):
+            found.append(v.watched.score_before(end))
+    return [score for score in found if score is not None]
 
 
 def median(values):
@@ -223,37 +243,42 @@ def describe_runs(runs):
     used = []
     for run in runs:
         transition = run.transition()
-        kind = kind_of(transition)
-        why = None if kind else "left out: it never memorised, or has no accuracies"
-        if kind and run.best_series(REFERENCE) is None:
-            why = f"left out: it has no {REFERENCE}"
+        kind = kind_of(run)
         steps = ", ".join(
             f"{name} {'never' if step is None else format(step, ',.0f')}"
             for name, step in zip(("t_mem", "t_gen"), transition[:2])
         )
-        print(f"{run.path}: {experiment_of(run)}, {why or kind} ({steps})")
-        if why is None:
+        print(f"{run.path}: {experiment_of(run)}, {kind} ({steps})")
+        if kind in (GENERALISING, CONTROL):
             used.append(run)
     return used
 
 
 def print_leaders(rows, count=10):
-    """The earliest series of each experiment, as a text table."""
+    """For each experiment, the earliest series and those that tell its runs from its controls best, as text
+    tables."""
     for experiment in dict.fromkeys(row.experiment for row in rows):
         mine = [row for row in rows if row.experiment == experiment and row.onset_ratio is not None]
-        mine.sort(key=lambda row: row.onset_ratio)
         print(f"\n{experiment}: the earliest of {len(mine)} series that changed")
-        print(f"{'series':44} {'lead (steps)':>13} {'range':>19} {'warned':>7} {'false':>7} {'AUROC':>6}")
-        for row in mine[:count]:
-            spread = f"{row.lead_min:,.0f} .. {row.lead_max:,.0f}"
-            warned, false = f"{row.warned}/{row.generalising}", f"{row.false_alarms}/{row.controls}"
-            score = "-" if row.auroc is None else f"{row.auroc:.2f}"
-            print(
-                f"{row.series[:44]:44} {row.lead_median:13,.0f} {spread:>19} "
-                f"{warned:>7} {false:>7} {score:>6}"
-            )
-        if not any(row.controls for row in rows if row.experiment == experiment):
+        print_rows(sorted(mine, key=lambda row: row.onset_ratio)[:count])
+        specific = [row for row in mine if row.controls and (row.detection_rate or 0) > row.false_alarm_rate]
+        specific.sort(key=lambda row: (row.false_alarm_rate - row.detection_rate, -row.auroc))
+        if specific:
+            print(f"\n{experiment}: of the {len(specific)} that warn more often than they warn falsely, the best")
+            print_rows(specific[:count])
+        elif any(row.controls for row in mine):
+            print("none of them warns more often in these runs than in the controls")
+        else:
             print("no controls: how often such a change is a false alarm is unknown")
+
+
+def print_rows(rows):
+    print(f"{'series':44} {'lead (steps)':>13} {'range':>19} {'warned':>7} {'false':>7} {'AUROC':>6}")
+    for row in rows:
+        spread = f"{row.lead_min:,.0f} .. {row.lead_max:,.0f}"
+        warned, false = f"{row.warned}/{row.generalising}", f"{row.false_alarms}/{row.controls}"
+        score = "-" if row.auroc is None else f"{row.auroc:.2f}"
+        print(f"{row.series[:44]:44} {row.lead_median:13,.0f} {spread:>19} {warned:>7} {false:>7} {score:>6}")
 
 
 def parse_arguments(argv):

@@ -47,12 +47,12 @@ def accuracy(centre, steps=STEPS, seed=0):
     )
 
 
-def write_run(folder, name, columns, t_gen, t_mem=T_MEM):
+def write_run(folder, name, columns, t_gen, t_mem=T_MEM, steps=STEPS):
     folder = folder / name
     folder.mkdir(parents=True)
     with h5py.File(folder / "metrics.h5", "w") as file:
         file.attrs["experiment"] = np.bytes_("invented")
-        write_table(file, STEPS, STEPS, columns)
+        write_table(file, steps, steps, columns)
         for event, step in (("t_mem_step", t_mem), ("t_gen_step", t_gen)):
             file[f"events/{event}"] = np.nan if step is None else float(step)
     return folder
@@ -211,6 +211,26 @@ class LeadLagTest(unittest.TestCase):
         write_run(self.folder, "control", {"test_acc": accuracy(1e9), "x": bent(9000, 6.0)}, None)
         self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
         self.assertEqual(self.table()["x"]["false_alarms"], "0")
+
+    def test_a_control_that_ends_too_early_does_not_count(self):
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        columns = {"test_acc": accuracy(1e9), "x": bent(1e9, 0)}
+        write_run(self.folder, "long", columns, None)
+        short = {name: values[:150] for name, values in columns.items()}  # until step 2,980
+        write_run(self.folder, "short", short, None, steps=STEPS[:150])
+        self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
+        self.assertEqual(self.table()["x"]["controls"], "1")
+
+    def test_a_run_that_was_cut_on_its_way_up_is_no_control(self):
+        half_way = np.minimum(accuracy(6000), 0.9)
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        write_run(self.folder, "cut", {"test_acc": half_way, "x": bent(1500, 2.0)}, None)
+        write_run(self.folder, "control", {"test_acc": np.minimum(half_way, 0.3), "x": bent(1e9, 0)}, None)
+        _, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
+        self.assertIn("cut: invented, left out: undecided, its test_acc rose to 0.90", out)
+        row = self.table()["x"]
+        self.assertEqual([row[k] for k in ("generalising", "controls", "false_alarms")], ["1", "1", "0"])
+        self.assertIn("that warn more often than they warn falsely", out)
 
     def test_the_jump_is_read_on_the_clock_of_the_series(self):
         reference = series([0.0, 1.0, 2.0], np.array([0, 10, 20]))

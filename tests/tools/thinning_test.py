@@ -31,7 +31,8 @@ class ThinningTest(unittest.TestCase):
         self.assertLessEqual(np.diff(chosen).max(), 4)
 
     def test_equal_steps_do_not_hang(self):
-        np.testing.assert_array_equal(thinning.spread(np.r_[np.zeros(5), 1], 3), [0, 5])
+        chosen = thinning.spread(np.r_[np.zeros(5), 1], 3)
+        self.assertEqual((chosen[0], chosen[-1]), (0, 5))
 
     def test_long_series_keep_their_extremes(self):
         steps = np.arange(50_000)
