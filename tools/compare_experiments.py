@@ -8,6 +8,7 @@ puts the jump of every run at 1: what happens before, at and after it is then se
 import argparse
 import csv
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,9 +54,15 @@ def groups_of(runs):
         grouped.setdefault((experiment, settings) if settings else run.path, []).append(run)
     labels = grokscope_io.shortest_labels([members[0].path for members in grouped.values()])
     return [
-        Group(label + (f" ({len(members)} seeds)" if len(members) > 1 else ""), members)
-        for label, members in zip(labels, grouped.values())
+        Group(label_of_seeds(label, len(members)), members) for label, members in zip(labels, grouped.values())
     ]
+
+
+def label_of_seeds(label, count):
+    """The label of the first run; for several without its seed, as in "dense,seed=0" or "09_levi+training.seed=1"."""
+    if count == 1:
+        return label
+    return re.sub(r"[,+]?(training\.)?seed=\d+", "", label) + f" ({count} seeds)"
 
 
 def metric_series(run, metric):

@@ -73,6 +73,11 @@ class GroupTest(Case):
         self.assertEqual(labels(["/x/quick/a", "/x/full/a"]), ["quick/a", "full/a"])
         self.assertEqual(labels(["/x/a", "/x/b"]), ["a", "b"])
 
+    def test_the_label_of_several_seeds_names_none(self):
+        self.assertEqual(compare.label_of_seeds("dense,seed=0", 3), "dense (3 seeds)")
+        self.assertEqual(compare.label_of_seeds("09_levi+lr=0.1+training.seed=1", 2), "09_levi+lr=0.1 (2 seeds)")
+        self.assertEqual(compare.label_of_seeds("dense,seed=0", 1), "dense,seed=0")
+
     def test_the_band_holds_every_seed(self):
         one = grokscope_io.Series(np.arange(5), np.arange(5), np.array([0.0, 1, 2, 3, 4]))
         two = grokscope_io.Series(np.arange(1, 8, 2), np.arange(1, 8, 2), np.array([10.0, 30, np.nan, 70]))
