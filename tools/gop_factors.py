@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 EXAMPLES_AT_ONCE = 512
+NUMBERS_AT_ONCE = 20_000_000  # of a block of gradients: 160 MB
 
 
 class Side:
@@ -96,9 +97,10 @@ def gradients(parameters, examples, begin, end):
     return np.concatenate(parts, axis=1) if parts else np.zeros((examples.stop - examples.start, 0))
 
 
-def size_of(factors):
-    """P of the matrix that gop_from_factors() rebuilds."""
-    return sum(parameter.size for parameter in stored_parameters(factors))
+def shape_of(factors):
+    """(N, P) of the gradients whose GOP gop_from_factors() rebuilds."""
+    parameters = stored_parameters(factors)
+    return parameters[0].examples, sum(parameter.size for parameter in parameters)
 
 
 def gop_from_factors(factors, rows=slice(None), cols=slice(None)):
@@ -120,6 +122,22 @@ def gop_from_factors(factors, rows=slice(None), cols=slice(None)):
         right = gradients(parameters, examples, offset + col_begin, offset + col_end)
         total += left.T @ right
     return total / n
+
+
+def top_eigenvectors(factors, k):
+    """(eigenvalues [k], eigenvectors [P, k]) of the k largest eigenvalues of the GOP of everything below `factors`, fewer
+    where fewer are positive. Through the N x N matrix (1/N) G G^T: where u is an eigenvector of that with eigenvalue l,
+    G^T u / sqrt(N l) is one of the GOP. N^2 P multiplications; the gradients of all examples are made twice, in blocks."""
+    parameters = stored_parameters(factors)
+    n, end = parameters[0].examples, parameters[-1].offset + parameters[-1].size
+    width = max(1, NUMBERS_AT_ONCE // n)
+    ranges = [(begin, min(end, begin + width)) for begin in range(parameters[0].offset, end, width)]
+    gram = sum(np.inner(block, block) for block in (gradients(parameters, slice(0, n), *part) for part in ranges)) / n
+    values, u = np.linalg.eigh(gram)
+    kept = np.flatnonzero(values > 0)[::-1][:k]
+    values, u = values[kept], u[:, kept]
+    vectors = np.concatenate([gradients(parameters, slice(0, n), *part).T @ u for part in ranges])
+    return values, vectors / np.sqrt(n * values)
 
 
 def gop_of_file(path, epoch, layer=None, rows=slice(None), cols=slice(None)):

@@ -59,6 +59,7 @@ __all__ = [  # with what tools take from the modules below this one
     "writing_to",
 ]
 
+AFFORDABLE = 1e11  # multiplications for the eigenvectors of a stored matrix: some seconds
 METRICS, GOP_FULL, GOP_LAYERS, DATA = "metrics.h5", "gop_full.h5", "gop_layers.h5", "data.h5"
 
 
@@ -271,9 +272,7 @@ class Run:
 
         def read(file):
             epochs = [int(key[6:]) for key in file if re.fullmatch(r"epoch_\d+", key)]
-            return sorted(
-                e for e in epochs if layer is None or member(file, f"epoch_{e}/{layer}") is not None
-            )
+            return sorted(e for e in epochs if not layer or member(file, f"epoch_{e}/{layer}") is not None)
 
         return self.read_(GOP_FULL if layer is None else GOP_LAYERS, read) or []
 
@@ -282,22 +281,34 @@ class Run:
         cols are slices or (first, end), counted from the layer's first parameter. Only what the block needs is
         read. Throws ToolError when no matrix is stored there."""
 
-        def read(file):
-            found = self.stored_gop_(file, epoch, layer)
-            return found and found.read(*(whole_range(part, found.size) for part in (rows, cols)))
+        def read(stored):
+            return stored.read(*(whole_range(part, stored.size) for part in (rows, cols)))
 
-        block = self.read_(GOP_LAYERS if layer else GOP_FULL, read)
+        block = self.ask_gop_(epoch, layer, read)
         if block is not None:
             return block
         where = f"epoch {epoch}" + (f" of layer {layer}" if layer else "")
         key = "store_layer_gops" if layer else "store_full_gop"
         there = [e for e in self.gop_epochs(layer) if self.has_gop(e, layer)]
-        hint = (
-            f"epochs that have one: {', '.join(map(str, there[:12]))}"
-            if there
-            else f"rebuild it with `grokscope export`, or set storage.{key}"
-        )
+        hint = f"rebuild it with `grokscope export`, or set storage.{key}"
+        if there:
+            hint = f"epochs that have one: {', '.join(map(str, there[:12]))}"
         raise ToolError(f"{self.path}: no matrix of {where} is stored (storage.{key} decides which are), {hint}")
+
+    def eigenvectors(self, epoch, k):
+        """(eigenvalues [m], eigenvectors [P, k]) of `epoch`, descending, m >= k: as they are stored, else those of
+        the stored matrix. None where neither is there, or the matrix would take minutes."""
+        vectors = self.gop_array(epoch, "eigenvectors_top_k", selection=np.s_[:, :k])
+        if vectors is not None:
+            values = self.gop_array(epoch, "eigenvalues")
+            return (np.full(vectors.shape[1], np.inf) if values is None else values), vectors.astype(float)
+        return self.ask_gop_(epoch, None, lambda stored: stored.top(k) if stored.cost_of_top < AFFORDABLE else None)
+
+    def has_eigenvectors(self, epoch):
+        """Whether eigenvectors() finds some."""
+        if self.gop_shape(epoch, "eigenvectors_top_k") is not None:
+            return True
+        return bool(self.ask_gop_(epoch, None, lambda stored: stored.cost_of_top < AFFORDABLE))
 
     def has_gop(self, epoch, layer=None):
         """Whether load_gop() has a matrix to read."""
@@ -305,31 +316,24 @@ class Run:
 
     def gop_size(self, epoch, layer=None):
         """P of the P x P matrix that load_gop() reads; None when none is stored."""
-        found = self.read_(
-            GOP_LAYERS if layer else GOP_FULL, lambda file: self.stored_gop_(file, epoch, layer)
-        )
-        return found and found.size
+        return self.ask_gop_(epoch, layer, lambda stored: stored.size)
 
     def gop_shape(self, epoch, name, layer=None):
         """The shape of gop_array() without reading it; None when missing."""
-        path = f"epoch_{epoch}/{layer}/{name}" if layer else f"epoch_{epoch}/{name}"
-        return self.read_(
-            GOP_LAYERS if layer else GOP_FULL, lambda file: getattr(member(file, path), "shape", None)
-        )
+        file_name, group = place_of_gop(epoch, layer)
+        return self.read_(file_name, lambda file: getattr(member(file, f"{group}/{name}"), "shape", None))
 
     def gop_array(self, epoch, name, layer=None, selection=()):
         """The dataset `name` (eigenvalues, eigenvectors_top_k, ...) stored with the GOP of `epoch`; None when
         missing."""
-        path = f"epoch_{epoch}/{layer}/{name}" if layer else f"epoch_{epoch}/{name}"
-        return self.read_(
-            GOP_LAYERS if layer else GOP_FULL, lambda file: dataset_values(file, path, selection)
-        )
+        file_name, group = place_of_gop(epoch, layer)
+        return self.read_(file_name, lambda file: dataset_values(file, f"{group}/{name}", selection))
 
     def gop_attrs(self, epoch, layer=None):
         """Attributes stored with the GOP of `epoch` (definition, noise_floor, solver, ...); {} when
         missing."""
-        path = f"epoch_{epoch}/{layer}" if layer else f"epoch_{epoch}"
-        return self.read_(GOP_LAYERS if layer else GOP_FULL, lambda file: attributes_of(file, path)) or {}
+        file_name, group = place_of_gop(epoch, layer)
+        return self.read_(file_name, lambda file: attributes_of(file, group)) or {}
 
     def spectrum(self, epoch):
         """All eigenvalues of `epoch`, descending, without the padding: from metrics.h5, else gop_full.h5,
@@ -437,10 +441,16 @@ class Run:
         part = np.s_[:, :components] if dataset.ndim > 1 else ()
         return None if axes is None else Series(*axes, dataset.astype(np.float64)[part])
 
-    @staticmethod
-    def stored_gop_(file, epoch, layer):
-        group = member(file, f"epoch_{epoch}/{layer}" if layer else f"epoch_{epoch}")
-        return None if group is None else stored_gop(group)
+    def ask_gop_(self, epoch, layer, question):
+        """Answers `question(StoredGop)`; None when no matrix is stored."""
+        file_name, name = place_of_gop(epoch, layer)
+
+        def answer(file):
+            group = member(file, name)
+            stored = None if group is None else stored_gop(group)
+            return stored and question(stored)
+
+        return self.read_(file_name, answer)
 
     def read_text_(self, file_name):
         try:
@@ -461,6 +471,11 @@ class Run:
                 f"{self.path / file_name} is not JSON ({error}), resume the run to write it again",
                 ENVIRONMENT_ERROR,
             ) from error
+
+
+def place_of_gop(epoch, layer):
+    """(file, group) of what is stored with a GOP, full (layer None) or of a layer."""
+    return (GOP_LAYERS, f"epoch_{epoch}/{layer}") if layer else (GOP_FULL, f"epoch_{epoch}")
 
 
 def shortest_labels(paths):

@@ -3,7 +3,7 @@ epochs.
 
 The overlap of two eigenspaces is |V_tt V_s|_F^2 / min(k_t, k_s), V orthonormal: 1 where the smaller lies in
 the larger, about k / P for random ones. Vectors come from what is stored: eigenvectors_top_k of the run or of
-one of its analyses, else the stored matrix is diagonalised here where it is small.
+one of its analyses, else the leading ones of the stored matrix or of its factors, where that takes seconds.
 """
 import plot_panels  # first: it finds a Python that has the packages
 import plot_style as style
@@ -14,7 +14,6 @@ import numpy as np  # noqa: E402
 
 EPOCHS = 60  # of the matrix, at most
 TOP_K = 10
-DENSE_LIMIT = 2000  # P up to which a stored matrix is diagonalised here: a second each
 HOW_TO = (
     "no data\nfewer than two epochs have stored eigenvectors:\nset gop_tracking.store_eigenvectors, or run\n"
     "grokscope analyze RUN_DIR\ngop_tracking.store_eigenvectors=true"
@@ -32,7 +31,7 @@ def eigenspaces(run):
     readers = {}
     for source in sources(run):
         for epoch in source.gop_epochs():
-            if epoch not in readers and can_read(source, epoch):
+            if epoch not in readers and source.has_eigenvectors(epoch):
                 readers[epoch] = source
     epochs = sorted(readers)
     chosen = [epochs[i] for i in thinning.spread(step_of(run, epochs), EPOCHS)]
@@ -40,24 +39,11 @@ def eigenspaces(run):
     return {epoch: space for epoch, space in spaces.items() if space.shape[1]}
 
 
-def can_read(source, epoch):
-    if source.gop_shape(epoch, "eigenvectors_top_k") is not None:
-        return True
-    size = source.gop_size(epoch)
-    return size is not None and size <= DENSE_LIMIT
-
-
 def eigenspace(source, epoch):
     """V [P, k] of one epoch."""
-    vectors, values = source.gop_array(epoch, "eigenvectors_top_k"), source.gop_array(epoch, "eigenvalues")
-    if vectors is None:
-        values, vectors = np.linalg.eigh(np.asarray(source.load_gop(epoch), float))
-        values, vectors = values[::-1], vectors[:, ::-1]
-    vectors = vectors[:, :TOP_K].astype(float)
-    floor = source.noise_floor(epoch) or 0.0
+    values, vectors = source.eigenvectors(epoch, TOP_K)
     there = np.isfinite(vectors).all(axis=0)
-    if values is not None:
-        there &= np.pad(values[: there.size] > floor, (0, max(0, there.size - values.size)))
+    there &= np.pad(values[: there.size] > (source.noise_floor(epoch) or 0.0), (0, max(0, there.size - values.size)))
     return vectors[:, there]
 
 

@@ -7,6 +7,7 @@ block exactly. It must know nothing of run directories.
 from typing import Callable, NamedTuple
 
 import h5py
+import numpy as np
 
 import gop_factors
 from hdf5_access import member
@@ -14,26 +15,39 @@ from tool_process import ToolError
 
 
 class StoredGop(NamedTuple):
-    """A P x P matrix that is not read yet. `read(rows, cols)` gives a block of it, rows and cols slices."""
+    """A P x P matrix that is not read yet."""
 
     layout: str
     size: int
-    read: Callable
+    read: Callable  # read(rows, cols): a block of it, rows and cols slices
+    top: Callable  # top(k): (its k largest eigenvalues [k], their eigenvectors [P, k])
+    cost_of_top: float  # multiplications, about
 
 
 def stored_gop(group):
     """The matrix that the h5py group holds; None where none is stored."""
     dense = member(group, "gop")
     if isinstance(dense, h5py.Dataset):
-        return StoredGop("dense", dense.shape[0], lambda rows, cols: dense[rows, cols])
+        size = dense.shape[0]
+        return StoredGop(
+            "dense", size, lambda rows, cols: dense[rows, cols], lambda k: top_of_dense(dense, k), 9.0 * size**3
+        )
     factors = member(group, "factors")
     if factors is not None:
+        examples, size = gop_factors.shape_of(factors)
         return StoredGop(
             "factors",
-            gop_factors.size_of(factors),
+            size,
             lambda rows, cols: gop_factors.gop_from_factors(factors, rows, cols),
+            lambda k: gop_factors.top_eigenvectors(factors, k),
+            float(examples) ** 2 * size,
         )
     return None
+
+
+def top_of_dense(dense, k):
+    values, vectors = np.linalg.eigh(dense[()].astype(float))
+    return values[::-1][:k], vectors[:, ::-1][:, :k]
 
 
 def whole_range(selection, size):

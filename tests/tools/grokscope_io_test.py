@@ -15,6 +15,7 @@ TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import grokscope_io as io  # noqa: E402
+import gop_factors  # noqa: E402
 import h5py  # noqa: E402
 import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
@@ -187,7 +188,13 @@ class RunTest(unittest.TestCase):
                 np.testing.assert_allclose(run.load_gop(600, layer=layer), whole, rtol=1e-12, atol=1e-14)
                 block = run.load_gop(600, (26, 31), (-9, None), layer)  # across the weight's end
                 np.testing.assert_allclose(block, whole[26:31, -9:], rtol=1e-12, atol=1e-14)
-            self.assertTrue(run.has_gop(600))
+            self.assertTrue(run.has_gop(600) and run.has_eigenvectors(600) and not run.has_eigenvectors(7))
+            values, vectors = run.eigenvectors(600, 5)
+            np.testing.assert_allclose(values, np.linalg.eigvalsh(whole)[::-1][:5], rtol=1e-12)
+            np.testing.assert_allclose(whole @ vectors, vectors * values, atol=1e-12 * values[0])
+            np.testing.assert_allclose(vectors.T @ vectors, np.eye(5), atol=1e-12)
+            with mock.patch.object(gop_factors, "NUMBERS_AT_ONCE", 16 * 10):  # in blocks
+                np.testing.assert_allclose(np.abs(vectors.T @ run.eigenvectors(600, 5)[1]), np.eye(5), atol=1e-12)
 
     def test_the_gop_of_a_layer(self):
         g = self.known["gradients"][600][
