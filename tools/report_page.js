@@ -378,8 +378,17 @@ function lineOf(run, name, label) {
   return { label: (report.runs.length > 1 && chosenRuns.size > 1 ? run.name + ": " : "") + label, x: series.x, y: series.y };
 }
 
+// Where several series of several runs meet, the colour is the run and the dashes are the series.
 function linesOf(pairs) {
-  return runsShown().flatMap((run) => pairs.map(([name, label]) => lineOf(run, name, label)).filter(Boolean));
+  const runs = runsShown();
+  const both = runs.length > 1 && pairs.length > 1;
+  return runs.flatMap((run, r) => {
+    const lines = pairs.map(([name, label], k) => {
+      const line = lineOf(run, name, label);
+      return line && both ? { ...line, colour: look(r).colour, dash: look(k).dash } : line;
+    });
+    return lines.filter(Boolean);
+  });
 }
 
 function checkboxes(legendText, entries, chosen, changed) {

@@ -198,6 +198,11 @@ class BrowserTest(Case):
         self.assertEqual(page.evaluate(labels), ["one: whole model", "two: whole model"])
         page.click("#layers input", 1)
         self.assertIn("two: embed", page.evaluate(labels))
+        looks = page.evaluate("grokscope.charts[2].lines.map((line) => [line.colour, line.dash.length])")
+        self.assertEqual(looks[0][0], looks[1][0])  # one run
+        self.assertEqual(looks[0][1], looks[2][1])  # one series
+        self.assertNotEqual(looks[0][0], looks[2][0])
+        self.assertNotEqual(looks[0][1], looks[1][1])
         page.click("#runs input", 1)
         self.assertEqual(page.evaluate(labels), ["whole model", "embed"])
         self.choose(page, "metric", "gop_stable_rank")
