@@ -6,15 +6,16 @@ Method, with parameters that were fixed on invented series and are the same for 
 the formulas):
 
 - Runs. A run that memorised and generalised (t_mem and t_gen in /events) counts as generalising, one that
-  memorised only as a control. Left out are runs that never memorised, and undecided ones: their test accuracy
-  went more than half of the way from its value at t_mem to 1, but not to t_gen. Runs of one experiment are
-  pooled over their settings: give seeds of one setting, and controls that differ from it in one thing (less
-  data, no weight decay).
+  memorised only as a control. Left out are runs that never memorised; undecided ones (their test accuracy went
+  more than half of the way from its value at t_mem to 1, but not to t_gen); and runs with too short a delay
+  (it had gone more than a quarter of that way, or to t_gen, when the baseline ended at about 1.8 t_mem): there
+  the end of the jump would be taken for its beginning. Runs of one experiment are pooled over their settings:
+  give seeds of one setting, and controls that differ from it in one thing (less data, no weight decay).
 - Change. Each series is watched from t_mem on: every bin of the step is predicted by a straight line in
   log10(step) through all earlier ones, and the summed errors raise an alarm at a fixed boundary. The onset is
   where the change began, the alarm where an observer who sees nothing later could have known.
 - Jump. The same procedure on test_acc, read at the steps at which the series was measured: neither has the
-  finer clock.
+  finer clock. A series that was measured too rarely to see the jump begin after its baseline is left out.
 - Lead = onset of test_acc minus onset of the series, in steps; positive when the series changed first. Given
   as the median and range over the generalising runs; also as the ratio of the two onsets.
 - Detection rate: share of the generalising runs in which the alarm of the series came before that of
@@ -45,6 +46,7 @@ import numpy as np  # noqa: E402
 
 REFERENCE = "test_acc"
 GENERALISING, CONTROL = "generalising", "control"
+HALF_WAY, EARLY = 0.5, 0.25  # of the way of the test accuracy from its value at t_mem to 1
 SKIPPED = (
     "*eigenvalues",
     "checks/*",
@@ -107,13 +109,29 @@ def kind_of(run):
         return "left out: it never memorised, or has no accuracies"
     if reference is None:
         return f"left out: it has no {REFERENCE}"
-    if transition.t_gen is not None:
-        return GENERALISING
-    later = reference.values[reference.step >= transition.t_mem]
-    later = later[np.isfinite(later)]
-    if later.size and later.max() - later[0] > 0.5 * (1 - later[0]):
-        return f"left out: undecided, its {REFERENCE} rose to {later.max():.2f}"
-    return CONTROL
+    step, way = way_from(reference, transition.t_mem)
+    if step.size <= change_point.BASELINE:
+        return "left out: it ended too soon after t_mem"
+    if transition.t_gen is None:
+        highest = np.nanmax(reference.values)
+        return f"left out: undecided, its {REFERENCE} rose to {highest:.2f}" if way.max() > HALF_WAY else CONTROL
+    if began_early(reference, transition):
+        ended = step[change_point.BASELINE - 1]
+        return f"left out: too short a delay, the jump began before the baseline ended (step {ended:,.0f})"
+    return GENERALISING
+
+
+def way_from(reference, t_mem):
+    """(step, way [bins]) of the test accuracy: 0 at t_mem, 1 when every answer is right."""
+    step, values = change_point.binned(reference.step, reference.values, t_mem)
+    return step, (values - values[:1]) / np.maximum(1 - values[:1], 1e-9)
+
+
+def began_early(reference, transition):
+    """Whether the jump began in what would be the baseline: its end would be taken for its beginning."""
+    step, way = way_from(reference, transition.t_mem)
+    ended = change_point.BASELINE - 1
+    return step.size > ended and bool(transition.t_gen <= step[ended] or way[ended] > EARLY)
 
 
 def scalar_series(run, patterns):
@@ -136,6 +154,13 @@ def sampled_at(reference, step):
     return grokscope_io.Series(step, step, found)
 
 
+def watched_jump(reference, transition):
+    """Monitored of the test accuracy; None where the jump cannot be dated."""
+    if transition.t_gen is not None and began_early(reference, transition):
+        return None
+    return change_point.watch(reference, transition.t_mem)
+
+
 def judge(run, patterns=("*",)):
     """Verdicts on all series of a run; empty when it is left out."""
     transition, reference, kind = run.transition(), run.best_series(REFERENCE), kind_of(run)
@@ -149,7 +174,7 @@ def judge(run, patterns=("*",)):
         )
         clock = series.step.tobytes()
         if clock not in jumps:
-            jumps[clock] = change_point.watch(sampled_at(reference, series.step), transition.t_mem)
+            jumps[clock] = watched_jump(sampled_at(reference, series.step), transition)
         jump, watched = jumps[clock], change_point.watch(series, transition.t_mem, units)
         verdicts.append(
             Verdict(
@@ -259,6 +284,9 @@ def print_leaders(rows, count=10):
     tables."""
     for experiment in dict.fromkeys(row.experiment for row in rows):
         mine = [row for row in rows if row.experiment == experiment and row.onset_ratio is not None]
+        if not mine:
+            print(f"\n{experiment}: no series changed in a run whose jump could be watched")
+            continue
         print(f"\n{experiment}: the earliest of {len(mine)} series that changed")
         print_rows(sorted(mine, key=lambda row: row.onset_ratio)[:count])
         specific = [row for row in mine if row.controls and (row.detection_rate or 0) > row.false_alarm_rate]

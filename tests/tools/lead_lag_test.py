@@ -232,6 +232,14 @@ class LeadLagTest(unittest.TestCase):
         self.assertEqual([row[k] for k in ("generalising", "controls", "false_alarms")], ["1", "1", "0"])
         self.assertIn("that warn more often than they warn falsely", out)
 
+    def test_a_jump_that_begins_in_the_baseline_cannot_be_dated(self):
+        for name, centre, t_gen in (("short", 150, 190), ("over", 110, 130), ("long", 6000, 7000)):
+            write_run(self.folder, name, {"test_acc": accuracy(centre), "x": bent(1500, 2.0)}, t_gen)
+        _, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
+        for name in ("short", "over"):
+            self.assertRegex(out, f"{name}: invented, left out: too short a delay, .*baseline ended \\(step 240\\)")
+        self.assertEqual(self.table()["x"]["generalising"], "1")
+
     def test_the_jump_is_read_on_the_clock_of_the_series(self):
         reference = series([0.0, 1.0, 2.0], np.array([0, 10, 20]))
         np.testing.assert_array_equal(
