@@ -131,7 +131,7 @@ def main(argv=None):
             )
         note = "" if len(frames) == available else f" ({len(frames)} of {available} spectra)"
         film = Film(run, frames, note)
-        with grokscope_io.writing_to(output.parent):
+        with grokscope_io.writing_to(output.parent, "-o"):
             with writer.saving(film.figure, str(output), arguments.dpi):
                 for i in range(len(frames)):
                     film.show(i)

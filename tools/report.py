@@ -311,7 +311,7 @@ def main(argv=None):
     names = grokscope_io.shortest_labels([run.path for run in runs])
     output = arguments.output or runs[0].path / "report.html"
     text = page(list(zip(names, runs)))
-    with grokscope_io.writing_to(output.parent):
+    with grokscope_io.writing_to(output.parent, "-o"):
         output.write_text(text, encoding="utf-8")
     print(f"{output}  ({len(runs)} run{'s' if len(runs) > 1 else ''}, {len(text.encode()) / 1e6:.1f} MB)")
     return 0

@@ -51,16 +51,16 @@ class ToolError(Exception):
 
 
 @contextlib.contextmanager
-def writing_to(folder):
+def writing_to(folder, option="--save_dir"):
     """Makes the folder and gives it as a Path; where it or what is written into it fails, that is a
-    ToolError."""
+    ToolError, which names the option that chooses another place."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         yield Path(folder)
     except OSError as error:
         raise ToolError(
             f"nothing can be written to {folder} ({error.strerror or error}), choose another place with "
-            "--save_dir",
+            f"{option}",
             ENVIRONMENT_ERROR,
         ) from error
 

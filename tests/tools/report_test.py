@@ -113,7 +113,7 @@ class ContentTest(Case):
         (self.folder / "file").write_text("in the way")
         for arguments, code, message in (
             ([self.folder / "nowhere"], 2, "holds no run"),
-            ([self.folder / "run", "-o", self.folder / "file/report.html"], 3, "nothing can be written"),
+            ([self.folder / "run", "-o", self.folder / "file/report.html"], 3, "choose another place with -o"),
             ([], 2, "usage"),
         ):
             command = [sys.executable, TOOLS / "report.py", *map(str, arguments)]
