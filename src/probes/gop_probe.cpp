@@ -28,7 +28,7 @@ Description gop_description() {
 
 }  // namespace
 
-GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
+GopProbe::GopProbe(ProbeSurroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
                    const TrainingOptions& training, std::int64_t last, bool full_batch, double memory_per_rank_gb)
     : around_(around), options_(options), storage_(storage),
       tracked_(tracked_examples(around.task.data(), options, static_cast<std::uint64_t>(training.seed))),
@@ -43,7 +43,7 @@ GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const
 }
 
 GradientMatrix GopProbe::gradients(StepPass* pass) const {
-  if (pass != nullptr && shares_backward_) return GradientMatrix(around_.comm, std::move(pass->taps));
+  if (pass != nullptr && shares_backward_) return GradientMatrix(around_.comm, pass->taps);
   const auto timer = around_.timers.scope("tracking_pass");
   return gradients_of(around_.comm, around_.task, tracked_);
 }

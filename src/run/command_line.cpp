@@ -213,7 +213,7 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   if (*list) return local_command([&] { return list_text(experiments); });
   if (*describe) {
     return local_command([&] {
-      return a.name == "study" ? describe_study_text() : describe_text(find_experiment(a.name, experiments));
+      return a.name == "study" ? describe_study_text() : describe_text(a.name, experiments);
     });
   }
   if (*version) return local_command([] { return version_text() + "\n"; });

@@ -39,9 +39,14 @@ void Crossing::declare(Schema& s) {
   s.add("unit", unit, "what is returned").one_of({"step", "epoch"});
 }
 
+void Bounds::declare(Schema& s) {
+  s.add("above", above, "numbers greater than this");
+  s.add("below", below, "numbers less than this");
+}
+
 void Expectation::declare(Schema& s) {
   s.add("quantity", quantity, "dataset in metrics.h5: test_loss, training/test_acc, events/t_gen; in a study members/NAME/ "
-                              "and one of these").required();
+                              "and one of these, with * for all members").required();
   s.add("is", is, "how it must compare").one_of({"within", "below", "above", "never"});
   s.add("value", value, "[low, high] for within with rel_tol 0, else one number");
   s.add("rel_tol", rel_tol, "within: allowed relative difference from the one value").at_least(0);
@@ -51,8 +56,13 @@ void Expectation::declare(Schema& s) {
       .unit("event");
   s.add("take", take, "what of a series is compared: last (default), max, min; over seeds: median (default), mean, min, "
                       "max, count (of seeds that have a value)").one_of({"last", "max", "min", "median", "mean", "count"});
-  s.add("over", over, "one number of all seeds of a study's member, not one for each").one_of({"seeds"});
+  s.add("over", over, "one number of all seeds of a study's member, or of all its members (members/*/...), not one for each")
+      .one_of({"seeds", "members"});
+  s.add("where", where, "take: count: which numbers are counted; none: all that are there");
+  s.add("missing", missing, "over seeds: one without a value leaves none for all, or (times: median, min, max) is later than all "
+                            "others").one_of({"spoils", "never"});
   s.add("divided_by", divided_by, "another quantity, looked at in the same way; their ratio is compared, seed by seed");
+  s.add("paper", paper, "what the paper says of this quantity, as the table of `reproduce` shows it");
   s.add("source", source, "where the claim stands: 'papers.md 03.4'");
   s.add("why", why, "the reason for a tolerance wider than the source's");
 }

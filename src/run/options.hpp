@@ -46,6 +46,13 @@ struct Crossing {
   void declare(Schema& s);
 };
 
+/// Which numbers are counted.
+struct Bounds {
+  std::optional<double> above;
+  std::optional<double> below;
+  void declare(Schema& s);
+};
+
 /// One claim and how it is checked; see expected.hpp.
 struct Expectation {
   std::string quantity;
@@ -57,7 +64,10 @@ struct Expectation {
   std::optional<std::string> at_first_of;
   std::optional<std::string> take;
   std::optional<std::string> over;
+  std::optional<Bounds> where;
+  std::string missing = "spoils";
   std::optional<std::string> divided_by;
+  std::string paper;
   std::string source;
   std::string why;
   void declare(Schema& s);

@@ -53,6 +53,9 @@ class Session {
   void build();
   void initialise();
   void resume();
+  void make_probes();
+  bool is_tracked(const Moment& now) const;
+  bool wants_taps(const Moment& now) const;
   void train();
   std::int64_t last_in(const std::string& unit) const;
   bool log_due(const Moment& now) const;
@@ -80,7 +83,7 @@ class Session {
   RunDirectory directory_;
   std::optional<RunWriter> writer_;
   std::optional<Trainer> trainer_;
-  std::unique_ptr<GopProbe> probe_;
+  std::vector<std::unique_ptr<Probe>> probes_;  ///< the GOP's first, which alone can be interrupted
   std::optional<Schedule> observations_;  ///< none: at every evaluation
   Events events_;
   StopWatcher stop_rule_;
@@ -159,19 +162,10 @@ void Session::resume() {
   const auto checkpoint = writer_->resume();
   provenance_ = provenance(comm_, options_.launch, options_.arguments);
   writer_->set_provenance(provenance_);
-  const auto last = last_in(c_.gop.effective_schedule().unit);
-  if (c_.gop.enabled) {
-    probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
-                                        c_.storage, c_.training, last, trainer_->is_full_batch(),
-                                        c_.limits.memory_per_rank_gb);
-    if (!c_.gop.examples.is_all()) {
-      writer_->set_fixed_arrays({to_named_array("tracked_ids", probe_->tracked_ids())
-                                     .described({"tracked examples", "1", "ids, in the order of the rows of G"})});
-    }
-  }
+  make_probes();
   if (!checkpoint) return;
   trainer_->load(checkpoint->arrays);
-  if (probe_) probe_->load(checkpoint->arrays);
+  for (const auto& probe : probes_) probe->load(checkpoint->arrays);
   seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint->cursor, "seen"));
   was_done_ = attribute_value<std::int64_t>(checkpoint->cursor, "done") != 0;
   last_commit_epoch_ = checkpoint->epoch;
@@ -195,14 +189,38 @@ void Session::resume() {
   log_.info("resuming at epoch {} (step {})", checkpoint->epoch, checkpoint->step);
 }
 
+void Session::make_probes() {
+  const ProbeSurroundings around{comm_, *c_.task, *writer_, log_, timers_, stop_};
+  if (c_.gop.enabled) {
+    auto gop = std::make_unique<GopProbe>(around, c_.gop, c_.storage, c_.training, last_in(c_.gop.effective_schedule().unit),
+                                          trainer_->is_full_batch(), c_.limits.memory_per_rank_gb);
+    if (!c_.gop.examples.is_all()) {
+      writer_->set_fixed_arrays({to_named_array("tracked_ids", gop->tracked_ids())
+                                     .described({"tracked examples", "1", "ids, in the order of the rows of G"})});
+    }
+    probes_.push_back(std::move(gop));
+  }
+  for (const auto& options : c_.probes) {
+    if (auto probe = options->make(around)) probes_.push_back(std::move(probe));
+  }
+}
+
+bool Session::is_tracked(const Moment& now) const {
+  return std::any_of(probes_.begin(), probes_.end(), [&](const auto& probe) { return probe->due(now); });
+}
+
+bool Session::wants_taps(const Moment& now) const {
+  return std::any_of(probes_.begin(), probes_.end(),
+                     [&](const auto& probe) { return probe->due(now) && probe->uses_training_taps(); });
+}
+
 void Session::train() {
   const auto timer = timers_.scope("train");
   while (true) {
     auto now = trainer_->now();
     now.final = now.final || stop_rule_.ends_at(now);
     const bool is_new = seen_ != Seen::everything;
-    const bool track = is_new && probe_ && probe_->due(now);
-    auto pass = trainer_->backward(track && probe_->uses_training_taps() ? Taping::on : Taping::off, stop_);
+    auto pass = trainer_->backward(is_new && wants_taps(now) ? Taping::on : Taping::off, stop_);
     check_finite(now, pass);
     if (pass.stop) stop_here(now);
     if (is_new) look(now, pass);
@@ -221,22 +239,23 @@ bool Session::log_due(const Moment& now) const {
 }
 
 void Session::look(const Moment& now, StepPass& pass) {
-  const bool track = probe_ && probe_->due(now);
-  if (!log_due(now) && !track) return;
+  const bool is_taped = wants_taps(now);
+  if (!log_due(now) && !is_tracked(now)) return;
   const auto evaluation = trainer_->evaluate(pass);
   if (log_due(now) && seen_ == Seen::nothing) {
     record_evaluation(now, evaluation);
-    if (probe_) probe_->evaluated(now, evaluation);
+    for (const auto& probe : probes_) probe->evaluated(now, evaluation);
     seen_ = Seen::evaluated;
   }
-  if (!probe_ || !probe_->due(now)) return;
-  if (!track && probe_->uses_training_taps()) {
+  if (!is_taped && wants_taps(now)) {
     // What was evaluated made this moment due, after a pass without taps: the same pass again, with them.
     pass = trainer_->backward(Taping::on, stop_);
     if (pass.stop) stop_here(now);
   }
   try {
-    probe_->measure({now, evaluation, &pass});
+    for (const auto& probe : probes_) {
+      if (probe->due(now)) probe->measure({now, evaluation, &pass});
+    }
   } catch (const StopRequested&) {
     stop_here(now);  // nothing of this measurement is kept: the resumed run makes it whole
   }
@@ -350,8 +369,8 @@ void Session::commit(const Moment& now, Seen seen) {
   Checkpoint checkpoint{now.epoch, now.step,
                         {{"seen", static_cast<std::int64_t>(seen)}, {"done", std::int64_t{done}}},
                         trainer_->state(), now.name() + ".h5"};
-  if (probe_) {
-    for (auto& array : probe_->state()) checkpoint.arrays.push_back(std::move(array));
+  for (const auto& probe : probes_) {
+    for (auto& array : probe->state()) checkpoint.arrays.push_back(std::move(array));
   }
   std::vector<double> rows;
   for (std::size_t i = 0; i < history_.step.size(); ++i) {
@@ -433,7 +452,7 @@ SessionResult Session::run() {
     record_failure(error.what(), ours ? ours->code() : ExitCode::internal);
     throw;
   }
-  if (probe_) probe_->release();
+  for (const auto& probe : probes_) probe->release();
   writer_->close();
   directory_.close();
   return {verdicts_, was_done_};
