@@ -70,6 +70,9 @@ Handle file_access() {
   // stays open.
   H5Pset_sieve_buf_size(access.get(), 0);
   H5Pset_cache(access.get(), 0, 0, 0, 0);
+  // Nor space set aside for what is to come: giving it back would write to the file while it is closed.
+  H5Pset_meta_block_size(access.get(), 0);
+  H5Pset_small_data_block_size(access.get(), 0);
 #if H5_VERSION_GE(1, 10, 7)
   // The run directory has its own lock; HDF5's would fail on file systems without locks and where a reader is
   // at work.

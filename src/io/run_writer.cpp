@@ -81,6 +81,11 @@ void RunWriter::set_provenance(Attributes provenance) {
   launches[*books_->launch] = std::move(provenance);
 }
 
+std::optional<Attributes> RunWriter::previous_launch() const {
+  if (!books_ || books_->facts.launches.empty()) return std::nullopt;
+  return books_->facts.launches.back();
+}
+
 void RunWriter::commit(const Checkpoint& checkpoint) {
   const Stopwatch watch;
   comm_.on_root([&] { books_->commit(checkpoint); });
