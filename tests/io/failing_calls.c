@@ -31,14 +31,14 @@ static char lasting_call[32];
 
 enum Fault { kNone, kFails, kShort };
 
-// By the system calls themselves: the functions of the same name are those below.
+// By libc's functions: those of the same name are below.
 static void report(const char* call, const char* path) {
   const char* file = getenv("FAULT_REPORT");
   if (file == NULL) return;
   char line[PATH_MAX + 64];
   const int length = snprintf(line, sizeof line, "%ld %s %s\n", calls, call, path);
-  int (*real_open)(const char*, int, ...) = (int (*)(const char*, int, ...))dlsym(RTLD_NEXT, "open");
-  ssize_t (*real_write)(int, const void*, size_t) = (ssize_t(*)(int, const void*, size_t))dlsym(RTLD_NEXT, "write");
+  __typeof__(open)* real_open = (__typeof__(open)*)dlsym(RTLD_NEXT, "open");
+  __typeof__(write)* real_write = (__typeof__(write)*)dlsym(RTLD_NEXT, "write");
   const int descriptor = real_open(file, O_WRONLY | O_CREAT | O_APPEND, 0666);
   if (descriptor < 0) return;
   if (real_write(descriptor, line, (size_t)length) < 0) errno = 0;
@@ -99,11 +99,13 @@ static void after_call(void) {
   if (folder != NULL && calls == fault_at && strcmp(how, "kill_after") == 0) raise(SIGKILL);
 }
 
-#define REAL(type, name) static type (*real)() = NULL; if (real == NULL) real = (type(*)())dlsym(RTLD_NEXT, #name)
+#define REAL(name)                     \
+  static __typeof__(name)* real = NULL; \
+  if (real == NULL) real = (__typeof__(name)*)dlsym(RTLD_NEXT, #name)
 
 #define SIMPLE(name, call, arguments, values, first, look)        \
   int name arguments {                                            \
-    REAL(int, name);                                              \
+    REAL(name);                                              \
     if (look(call, first) == kFails) return -1;                   \
     const int result = real values;                               \
     after_call();                                                 \
@@ -119,7 +121,7 @@ SIMPLE(mkdir, "mkdir", (const char* path, mode_t mode), (path, mode), path, faul
 
 #define WRITE(name, arguments, values, shorter)                                     \
   ssize_t name arguments {                                                          \
-    REAL(ssize_t, name);                                                            \
+    REAL(name);                                                            \
     const enum Fault fault = fault_at_descriptor("write", descriptor);              \
     if (fault == kFails) return -1;                                                 \
     if (fault == kShort) {                                                          \
@@ -143,7 +145,7 @@ WRITE(pwritev64, (int descriptor, const struct iovec* parts, int count, off64_t 
 
 #define OPEN(name)                                                                  \
   int name(const char* path, int flags, ...) {                                      \
-    REAL(int, name);                                                                \
+    REAL(name);                                                                \
     va_list more;                                                                   \
     va_start(more, flags);                                                          \
     const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(more, mode_t) : 0; \

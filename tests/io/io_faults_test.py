@@ -37,7 +37,8 @@ class Sweep:
 
     def launch(self, directory, epochs=EPOCHS, **fault):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "PMI", "OMPI_"))}
-        environment.update(OMP_NUM_THREADS="1", OMPI_MCA_ess_singleton_isolated="1", OMPI_MCA_pml="ob1", OMPI_MCA_btl="self")
+        environment.update(OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                           OMPI_MCA_ess_singleton_isolated="1", OMPI_MCA_pml="ob1", OMPI_MCA_btl="self")  # a quick start
         if fault:
             environment.update(fault, LD_PRELOAD=self.shim, FAULT_FOLDER=directory, FAULT_REPORT=self.report)
         return subprocess.run([self.executable, directory, str(epochs)], env=environment, capture_output=True, text=True,
