@@ -38,7 +38,11 @@ void RunWriter::set_group_attributes(const std::string& view, const std::string&
 }
 
 void RunWriter::write_matrix(const std::string& view, const std::string& group, const std::string& name,
-                             const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill) {
+                             const MatrixSpec& spec, IndexRange my_rows, const FillRows& form) {
+  const FillRows fill = [&](IndexRange rows, std::span<double> out) {
+    if (options_.panel_begins) options_.panel_begins();
+    form(rows, out);
+  };
   if (spec.bytes() <= options_.own_file_bytes) {
     const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, fill);
     comm_.on_root([&] { books_->pending.write(view, group, matrix, {}, spec.gzip_level); });

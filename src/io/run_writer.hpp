@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct WriterOptions {
   std::int64_t panel_bytes = 64'000'000;     ///< buffer of each rank while a matrix is written
   Retention retention;                       ///< of checkpoints; the center is said by keep_around()
   Attributes root_attributes;   ///< of every published file
+  std::function<void()> panel_begins = {};  ///< called before each panel of a matrix is formed, on every rank
 };
 
 class RunWriter {

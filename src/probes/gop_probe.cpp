@@ -136,10 +136,7 @@ void GopProbe::store_matrices(const GradientMatrix& g, const std::string& group)
     const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
     around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description(), state},
                                 even_share(range.size(), around_.comm.size(), around_.comm.rank()),
-                                [&](IndexRange rows, std::span<double> out) {
-                                  const auto timer = around_.timers.scope("fill");
-                                  fill_dense_rows(g, {range, range}, rows, out);
-                                });
+                                [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); });
   };
   const auto full = storage_.store_full_gop, by_layer = storage_.store_layer_gops;
   const auto& layers = around_.task.model().parameters.layers();

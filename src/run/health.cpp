@@ -10,6 +10,15 @@
 
 namespace grokscope {
 
+Health::Health(HealthOptions options) : options_(std::move(options)), used_bytes_(used_disk_bytes(options_.run_directory)) {}
+
+double Health::largest_growth() {
+  const double used = used_disk_bytes(options_.run_directory);
+  growth_bytes_ = std::max(growth_bytes_, used - used_bytes_);
+  used_bytes_ = used;
+  return growth_bytes_;
+}
+
 bool Health::memory_is_short() {
   const double now = watch_.seconds();
   if (is_short_ || (looked_at_s_ >= 0 && now - looked_at_s_ < 1)) return is_short_;

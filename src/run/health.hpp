@@ -19,7 +19,7 @@ struct HealthOptions {
 
 class Health {
  public:
-  explicit Health(HealthOptions options) : options_(std::move(options)) {}
+  explicit Health(HealthOptions options);
 
   /// True when this rank's node has less memory left than it should. Looks at most once a second. Local.
   bool memory_is_short();
@@ -31,12 +31,17 @@ class Health {
   /// for ...". Local.
   void require_disk(double bytes, const std::string& purpose) const;
 
+  /// Called after every commit: by how much the run directory has grown at most from one commit to the next. Local.
+  double largest_growth();
+
  private:
   HealthOptions options_;
   Stopwatch watch_;
   double looked_at_s_ = -1;
   double memory_bytes_ = 0;  ///< that was available when it was short, else 0
   bool is_short_ = false;
+  double used_bytes_;  ///< of the run directory at the last commit
+  double growth_bytes_ = 0;
 };
 
 }  // namespace grokscope

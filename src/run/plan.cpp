@@ -15,6 +15,16 @@ namespace {
 
 double value_bytes(const StorageOptions& s) { return s.float_precision == "float32" ? 4 : 8; }
 
+double stored_matrix_bytes(const RunConfiguration& c) {
+  const auto& parameters = c.task->model().parameters;
+  const auto square = [](std::int64_t n) { return static_cast<double>(n) * static_cast<double>(n); };
+  double numbers = c.storage.store_full_gop == StorePolicy::dense ? square(parameters.total()) : 0;
+  if (c.storage.store_layer_gops == StorePolicy::dense) {
+    for (const auto& layer : parameters.layers()) numbers += square(layer.range.size());
+  }
+  return numbers * value_bytes(c.storage);
+}
+
 struct Sizes {
   std::int64_t examples, parameters, tracked, steps_per_epoch, steps, moments;
 };
@@ -56,16 +66,6 @@ std::string layer_table(const RunConfiguration& c, const Taps& taps, const Sizes
 }
 
 }  // namespace
-
-double stored_matrix_bytes(const RunConfiguration& c) {
-  const auto& parameters = c.task->model().parameters;
-  const auto square = [](std::int64_t n) { return static_cast<double>(n) * static_cast<double>(n); };
-  double numbers = c.storage.store_full_gop == StorePolicy::dense ? square(parameters.total()) : 0;
-  if (c.storage.store_layer_gops == StorePolicy::dense) {
-    for (const auto& layer : parameters.layers()) numbers += square(layer.range.size());
-  }
-  return numbers * value_bytes(c.storage);
-}
 
 std::string check_storage_limits(const RunConfiguration& c) {
   const double gb = stored_matrix_bytes(c) / 1e9;

@@ -21,9 +21,6 @@ Plan make_plan(RunConfiguration& configuration, int ranks);
 /// One plan for each set of members that differ in their seed only, and the sum over all members. Local.
 std::string plan_text(StudyConfiguration& study, int ranks);
 
-/// Bytes of the dense matrices that are stored at one moment. The model must have been built. Local.
-double stored_matrix_bytes(const RunConfiguration& configuration);
-
 /// Throws UserError when a matrix that would be stored exceeds computational_limits.max_gop_size_gb; returns a warning, or
 /// "", for warn_if_exceeds_gb. Local.
 std::string check_storage_limits(const RunConfiguration& configuration);

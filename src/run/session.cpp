@@ -81,7 +81,7 @@ class Session {
 
  private:
   void build();
-  WriterOptions writer_options() const;
+  WriterOptions writer_options();
   void initialise();
   void resume();
   void restore(const Checkpoint& checkpoint);
@@ -183,11 +183,12 @@ void Session::build() {
   if (auto mask = mask_of(start_, parameters); !mask.empty()) trainer_->set_mask(std::move(mask));
 }
 
-WriterOptions Session::writer_options() const {
+WriterOptions Session::writer_options() {
   WriterOptions options;
   options.panel_bytes = static_cast<std::int64_t>(c_.storage.panel_memory_gb * 1e9);
   options.retention = {static_cast<int>(c_.storage.keep_checkpoints), c_.storage.keep_every, c_.limits.checkpoint_epochs,
                        static_cast<int>(c_.storage.keep_around_t_gen), std::nullopt};
+  options.panel_begins = [this] { watchdog_.note(); };
   options.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
                              {"normalisation", std::string("1/N")}};
   return options;
@@ -472,7 +473,7 @@ void Session::publish(const Checkpoint& checkpoint, bool done) {
   });
   writer_->commit(checkpoint);
   if (done) return;
-  comm_.on_root([&] { health_.require_disk(bytes + stored_matrix_bytes(c_), "the next commit"); });
+  comm_.on_root([&] { health_.require_disk(bytes + health_.largest_growth(), "what comes until the next commit"); });
 }
 
 void Session::stop_here(const Moment& now) {

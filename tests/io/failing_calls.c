@@ -1,5 +1,5 @@
 // A disk that fails on request: LD_PRELOAD this, and the k-th system call that touches a folder goes wrong.
-// Used by io_faults_test.py and crash_campaign.py; never by the program itself. Environment:
+// Used by failing_calls_test.py and crash_campaign.py; never by the program itself. Environment:
 //   FAULT_FOLDER  absolute path; only calls on files below it are counted (log.txt, written by stdio, is not)
 //   FAULT_AT      which call goes wrong, counted from 1 on; 0 never
 //   FAULT_HOW     ENOSPC, EIO, EACCES: the call fails; short: a write stores half of its bytes and says so; kill: SIGKILL

@@ -37,11 +37,11 @@ target_compile_options(failing_calls PRIVATE -Wall -Wextra -Werror)
 target_link_libraries(failing_calls PRIVATE ${CMAKE_DL_LIBS})
 
 # A few calls of each kind among the fast tests, every one of them with every error in the label slow.
-foreach(entry IN ITEMS "faults;7;" "every_fault;1;slow")
+foreach(entry IN ITEMS "failing_calls;7;" "every_failing_call;1;slow")
   list(GET entry 0 name)
   list(GET entry 1 every)
   list(GET entry 2 label)
-  add_test(NAME io.${name} COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/io_faults_test.py
+  add_test(NAME io.${name} COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
            $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls> --every ${every})
   set_tests_properties(io.${name} PROPERTIES TIMEOUT 1200 LABELS "${label}" ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 endforeach()

@@ -6,7 +6,7 @@ directory fail, for every k, with each error in turn, once or for ever after, or
 ends by itself: with code 3 and a reason, or, where the call did not matter, with code 0. What is published is whole, and the
 next launch completes the run, equal to one that met no fault.
 
-io_faults_test.py SCRIPTED_RUN FAILING_CALLS.SO [--every n] [--offset m]
+failing_calls_test.py SCRIPTED_RUN FAILING_CALLS.SO [--every n] [--offset m]
 """
 import argparse
 import collections
@@ -87,7 +87,7 @@ class Sweep:
             elif os.path.isdir(self.run):
                 check_run.check_descriptions(self.run)
         except (SystemExit, OSError, KeyError) as error:
-            raise SystemExit(f"io_faults_test.py: {error} after {where}") from None
+            raise SystemExit(f"failing_calls_test.py: {error} after {where}") from None
 
     def go(self, every, offset):
         for resumes in (False, True):
