@@ -4,7 +4,8 @@
 Kills a small real run on two ranks, again and again: one rank, all ranks, or mpirun, at random moments; or the root at a
 random system call on the run directory, most of which belong to a commit (failing_calls.c). After every kill each published
 file must open and show a committed state, bit by bit that of a run never interrupted, and no commit may be gone. Each run
-that has come to its end must equal the uninterrupted one, and the next begins.
+that has come to its end must equal the uninterrupted one, and the next begins. Between kills a call of the root fails: the
+program must end by itself, with code 3 and one message, and be resumed like the others.
 
 crash_campaign.py PROGRAM --shim FAILING_CALLS.SO [--kills 200] [--seed 1]
 """
@@ -32,6 +33,7 @@ CONFIGURATION = variant(
     storage={"store_full_gop": True, "store_layer_gops": True, "gop_schedule": {"every": 20}},
     computational_limits={"checkpoint_frequency": 10, "checkpoint_epochs": list(range(10, EPOCHS, 10))})
 WAYS = ("one rank", "all ranks", "mpirun", "in a call", "after a call")
+FAULTS = ("ENOSPC", "EIO", "EACCES")
 # Two ranks on one node need neither networks nor daemons.
 FAST_START = {"OMPI_MCA_btl": "self,vader", "OMPI_MCA_pml": "ob1", "OMPI_MCA_plm": "isolated"}
 
@@ -159,9 +161,7 @@ class Campaign(ProgramTest):
     def kill(self, way):
         """Starts or resumes the run and kills it. Returns whether the kill came before its end."""
         if way.endswith("call"):
-            how = "kill" if way == "in a call" else "kill_after"
-            place = self.random.randint(1, max(100, self.calls * 2 // 3))
-            process = self.launch(self.config, FAULT_FOLDER=self.run_directory, FAULT_RANK=0, FAULT_AT=place, FAULT_HOW=how)
+            process = self.launch_with_fault("kill" if way == "in a call" else "kill_after")
         else:
             process = self.launch(self.config)
             ranks = self.wait_for_begin(process)
@@ -175,6 +175,18 @@ class Campaign(ProgramTest):
         code = self.wait(process).code
         require(code != 75, "a killed run said that it was checkpointed")
         return code != 0
+
+    def launch_with_fault(self, how):
+        place = self.random.randint(1, self.calls * 2 // 3)
+        lasting = {"FAULT_LASTS": 1} if how == "ENOSPC" else {}
+        return self.launch(self.config, FAULT_FOLDER=self.run_directory, FAULT_RANK=0, FAULT_AT=place, FAULT_HOW=how, **lasting)
+
+    def fail(self, how):
+        """A call of the root fails. Returns whether that ended the run."""
+        code, _, errors = self.wait(self.launch_with_fault(how))
+        require(code in (0, 3), f"{how} ended in code {code}: {errors[-2000:]}")
+        require(code == 0 or errors.count("grokscope: ") == 1, f"{how}: not one message but: {errors[-2000:]}")
+        return code == 3
 
     def require_death(self, ranks, limit_s=20):
         """Ranks whose mpirun is gone may not go on."""
@@ -198,8 +210,9 @@ class Campaign(ProgramTest):
     def go(self, kills):
         last = 0
         for attempt in range(3 * kills):
-            way = WAYS[attempt % len(WAYS)]
-            hit = self.kill(way)
+            is_fault = attempt % 6 == 5
+            way = FAULTS[attempt // 6 % len(FAULTS)] if is_fault else WAYS[attempt % 6]
+            hit = self.fail(way) if is_fault else self.kill(way)
             self.counts[way] += hit
             newest = check_published(self.run_directory, self.reference)
             require(newest >= last, f"a commit was lost: step {newest} after {last} ({way})")
