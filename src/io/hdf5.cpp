@@ -1,11 +1,17 @@
 #include "io/hdf5.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 namespace grokscope::hdf5 {
@@ -94,17 +100,45 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
   return 0;
 }
 
-/// Lets HDF5 close a file that the disk refused: what it still holds goes to memory and is forgotten. Without
-/// this H5Fclose fails half-way, and HDF5 crashes in MPI_Finalize on what is left. A parallel file holds
-/// nothing by then.
-void forget_unwritten(hid_t file) {
-  void* descriptor = nullptr;
-  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) return;
-  const int memory = ::memfd_create("refused", MFD_CLOEXEC);
-  if (memory < 0) return;
-  ::dup2(memory, *static_cast<int*>(descriptor));
-  ::close(memory);
-}
+/// Turns what HDF5 still writes to a serial file to memory: an H5Fclose that the disk refuses fails half-way, and HDF5
+/// crashes in MPI_Finalize on what is left. A parallel file holds nothing by then.
+class Detour {
+ public:
+  explicit Detour(hid_t file) {
+    void* handle = nullptr;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
+    const int descriptor = *static_cast<int*>(handle);
+    disk_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    memory_ = ::memfd_create("detour", MFD_CLOEXEC);
+    if (disk_ < 0 || memory_ < 0) return;
+    const auto size = std::max<ssize_t>(0, ::pread(disk_, head_.data(), head_.size(), 0));
+    if (::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size) ::dup2(memory_, descriptor);
+  }
+  Detour(const Detour&) = delete;
+  Detour& operator=(const Detour&) = delete;
+  ~Detour() {
+    if (disk_ >= 0) ::close(disk_);
+    if (memory_ >= 0) ::close(memory_);
+  }
+
+  /// Called when HDF5 has closed a file that had been flushed: all that it changes then is a mark in the first bytes, that
+  /// nobody writes to the file any more. False where the disk refuses them.
+  bool bring_back() {
+    if (disk_ < 0 || memory_ < 0) return true;
+    std::array<char, kHead> now{};
+    const auto size = ::pread(memory_, now.data(), now.size(), 0);
+    struct stat all = {};
+    require(size >= 0 && ::fstat(memory_, &all) == 0 && all.st_size <= size, "HDF5 wrote more than a mark to a file at its close");
+    if (now == head_) return true;
+    return ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) == size;
+  }
+
+ private:
+  static constexpr std::size_t kHead = 512;
+  std::array<char, kHead> head_{};
+  int disk_ = -1;
+  int memory_ = -1;
+};
 
 /// Bytes that the datasets below `name` take, links followed.
 std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
@@ -136,15 +170,23 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 
 Handle::~Handle() {
   if (!is_open()) return;
-  if (is_changeable_serial_file(id_)) forget_unwritten(id_);
+  std::optional<Detour> detour;
+  if (is_changeable_serial_file(id_)) detour.emplace(id_);
   closer_(id_);
 }
 
 void Handle::close() {
   if (!is_open()) return;
-  if (is_changeable_serial_file(id_)) flush(*this);
   const auto path = path_of(id_);
+  std::optional<Detour> detour;
+  if (is_changeable_serial_file(id_)) {
+    flush(*this);
+#if H5_VERSION_LE(1, 10, 99)  // what later ones write at the close was not looked at
+    detour.emplace(id_);
+#endif
+  }
   if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);
+  if (detour && !detour->bring_back()) throw_failure("close", path, std::strerror(errno));
 }
 
 void fail(const std::string& action, const std::string& where) {

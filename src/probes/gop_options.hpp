@@ -70,6 +70,9 @@ struct StorageOptions {
   ScheduleOptions gop_schedule = every_thousand_epochs();
   std::string float_precision = "float64";
   std::int64_t keep_checkpoints = 0;
+  std::int64_t keep_every = 0;
+  std::int64_t keep_around_t_gen = 0;
+  double disk_budget_gb = 0;
 
   void declare(Schema& s);
 

@@ -30,6 +30,12 @@ void LimitOptions::declare(Schema& s) {
   s.add("checkpoint_frequency", checkpoint_frequency, "epochs between commits").unit("epoch").at_least(1).not_scientific();
   s.add("checkpoint_epochs", checkpoint_epochs, "epochs that are committed whatever commits cost, as is the one where t_gen "
                                                 "falls: what other runs start from").unit("epoch").at_least(1).not_scientific();
+  s.add("max_silence_s", max_silence_s, "end the job when a rank shows no sign of life for so long; longer than the longest "
+                                        "eigenvalue problem, 0: never").unit("s").at_least(0).not_scientific();
+  s.add("keep_free_memory_gb", keep_free_memory_gb, "commit and stop when a rank's node has less memory left").unit("GB").at_least(0)
+      .not_scientific();
+  s.add("keep_free_disk_gb", keep_free_disk_gb, "commit and stop when the disk would have less left after the next commit")
+      .unit("GB").at_least(0).not_scientific();
   s.add("threads_per_rank", threads_per_rank, "threads of LibTorch and BLAS in each rank").at_least(1).not_scientific();
 }
 

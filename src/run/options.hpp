@@ -23,6 +23,9 @@ struct LimitOptions {
   std::int64_t checkpoint_frequency = 1000;
   std::vector<std::int64_t> checkpoint_epochs;
   std::int64_t threads_per_rank = 1;
+  double max_silence_s = 7200;
+  double keep_free_memory_gb = 0.25;
+  double keep_free_disk_gb = 0;
   void declare(Schema& s);
 };
 
