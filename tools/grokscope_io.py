@@ -25,6 +25,8 @@ import h5py  # noqa: E402
 import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
 
+from gop_factors import gop_from_factors  # noqa: E402
+from gop_tiles import block_of_tiles  # noqa: E402
 from hdf5_access import (  # noqa: E402
     as_slice,
     attributes_of,
@@ -287,17 +289,17 @@ class Run:
         return self.read_(GOP_FULL if layer is None else GOP_LAYERS, read) or []
 
     def load_gop(self, epoch, rows=None, cols=None, layer=None):
-        """A block of the stored GOP of `epoch`, full or of `layer`; rows and cols are slices or (first, end).
-        Only that block is read. Throws ToolError when no dense GOP is stored there."""
-        block = self.gop_array(epoch, "gop", layer, (as_slice(rows), as_slice(cols)))
+        """A block of the GOP of `epoch`, full or of `layer`; rows and cols are slices or (first, end). Only that
+        block is read, or rebuilt from factors. Throws ToolError when nothing is stored there."""
+        rows, cols = as_slice(rows), as_slice(cols)
+        block = self.gop_array(epoch, "gop", layer, (rows, cols))
+        if block is None:
+            block = self.rebuilt_(epoch, "gop_lower", layer, lambda tiles: block_of_tiles(tiles, rows, cols))
+        if block is None:
+            block = self.rebuilt_(epoch, "factors", layer, lambda group: gop_from_factors(group, rows, cols))
         if block is not None:
             return block
         where = f"epoch {epoch}" + (f" of layer {layer}" if layer else "")
-        if self.has_factors(epoch, layer):
-            raise ToolError(
-                f"{self.path}: {where} is stored as factors (this reader knows dense matrices "
-                "only), rebuild the matrix with `grokscope export`"
-            )
         key = "store_layer_gops" if layer else "store_full_gop"
         there = [e for e in self.gop_epochs(layer) if self.has_gop(e, layer)]
         hint = f"epochs that have one: {', '.join(map(str, there[:12]))}" if there else f"set storage.{key}"
@@ -306,13 +308,20 @@ class Run:
         )
 
     def has_gop(self, epoch, layer=None):
-        """Whether load_gop() has a dense matrix to read."""
-        return self.gop_shape(epoch, "gop", layer) is not None
+        """Whether load_gop() has a matrix to read, or factors to rebuild it from."""
+        return any(
+            self.rebuilt_(epoch, name, layer, lambda _: True) for name in ("gop", "gop_lower", "factors")
+        )
 
-    def has_factors(self, epoch, layer=None):
-        """Whether the GOP of `epoch` is stored as factors."""
-        path = f"epoch_{epoch}/factors" + (f"/{layer}" if layer else "")
-        return bool(self.read_(GOP_FULL, lambda file: member(file, path) is not None))
+    def rebuilt_(self, epoch, name, layer, rebuild):
+        """What `rebuild` makes of the dataset or group `name` of an epoch or of a layer in it; None when missing."""
+        path = f"epoch_{epoch}/{layer}/{name}" if layer else f"epoch_{epoch}/{name}"
+
+        def read(file):
+            found = member(file, path)
+            return None if found is None else rebuild(found)
+
+        return self.read_(GOP_LAYERS if layer else GOP_FULL, read)
 
     def gop_shape(self, epoch, name, layer=None):
         """The shape of gop_array() without reading it; None when missing."""

@@ -28,3 +28,16 @@ add_test(NAME io.crash COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/i
          --executable $<TARGET_FILE:io_scripted_run> --kills 20)
 set_tests_properties(io.crash PROPERTIES TIMEOUT 300 ENVIRONMENT
   "OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+
+# A disk that fails, ranks that die, and both of Open MPI's I/O components.
+add_executable(io_matrix_writer io/matrix_writer.cpp)
+target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)
+add_library(io_failing_disk MODULE io/failing_disk.c)
+target_link_libraries(io_failing_disk PRIVATE ${CMAKE_DL_LIBS})
+add_test(NAME io.faults COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/faults_test.py
+         $<TARGET_FILE:io_matrix_writer> $<TARGET_FILE:io_failing_disk> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(io.faults PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+add_test(NAME io.matrix_file.romio.np3 COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n 3
+                                               $<TARGET_FILE:test_io_matrix_file>)
+set_tests_properties(io.matrix_file.romio.np3 PROPERTIES TIMEOUT 120 PROCESSORS 2 ENVIRONMENT
+  "OMPI_MCA_io=romio321;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_mpi_yield_when_idle=1")

@@ -150,15 +150,44 @@ class RunTest(unittest.TestCase):
             self.run_.load_gop(7)
         with self.assertRaisesRegex(io.ToolError, r"epoch 0 of layer no_layer .*storage.store_layer_gops"):
             self.run_.load_gop(0, layer="no_layer")
+        self.assertTrue(self.run_.has_gop(0) and not self.run_.has_gop(7))
+        self.assertEqual(self.run_.gop_shape(0, "gop"), (108, 108))
+
+    def test_a_matrix_comes_back_from_factors(self):
+        g = self.known["gradients"][600]
         folder = self.copy("factors")
         with h5py.File(folder / ".segments/600-600.h5", "a") as file:
             del file["gop_full/epoch_600/gop"]
-            file["gop_full/epoch_600/factors/embed/A"] = np.zeros((2, 2))
+            parameter = file.create_group("gop_full/epoch_600/factors/embed/all")
+            parameter.attrs.update(
+                {"offset": 0, "rows": g.shape[1], "cols": 1, "has_bias": 0, "n_examples": len(g)}
+            )
+            use = parameter.create_group("use_0")
+            use.attrs.update({"groups": 1, "tokens": 1, "out_kind": "dense", "out_width": g.shape[1]})
+            use.attrs.update({"in_kind": "one", "in_width": 1})
+            use["out"] = g
         run = io.open_run(folder)
-        with self.assertRaisesRegex(io.ToolError, "stored as factors .*grokscope export"):
-            run.load_gop(600)
-        self.assertTrue(run.has_gop(0) and not run.has_gop(600) and not run.has_gop(7))
-        self.assertEqual(run.gop_shape(0, "gop"), (108, 108))
+        self.assertTrue(run.has_gop(600))
+        np.testing.assert_allclose(run.load_gop(600, (3, 9), (40, 42)), (g.T @ g / len(g))[3:9, 40:42], rtol=1e-13)
+
+    def test_a_matrix_comes_back_from_tiles_of_its_lower_triangle(self):
+        whole = np.random.default_rng(5).standard_normal((108, 108))
+        whole += whole.T
+        folder, tile = self.copy("tiles"), 25
+        padded = np.zeros((125, 125))
+        padded[:108, :108] = whole
+        tiles = [
+            padded[i * tile : (i + 1) * tile, j * tile : (j + 1) * tile] for i in range(5) for j in range(i + 1)
+        ]
+        with h5py.File(folder / ".segments/600-600.h5", "a") as file:
+            del file["gop_full/epoch_600/gop"]
+            lower = file.create_dataset("gop_full/epoch_600/gop_lower", data=np.stack(tiles))
+            lower.attrs.update({"width": 108, "tile": tile})
+        run = io.open_run(folder)
+        self.assertTrue(run.has_gop(600))
+        np.testing.assert_array_equal(run.load_gop(600), whole)
+        for rows, cols in (((3, 60), (20, 108)), ((90, 108), (0, 1)), ((5, 5), (0, 9)), ((49, 51), (49, 51))):
+            np.testing.assert_array_equal(run.load_gop(600, rows, cols), whole[slice(*rows), slice(*cols)])
 
     def test_the_gop_of_a_layer(self):
         g = self.known["gradients"][600][
