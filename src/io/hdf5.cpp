@@ -94,16 +94,37 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
   return 0;
 }
 
-/// Lets HDF5 close a file that the disk refused: what it still holds goes to memory and is forgotten. Without
-/// this H5Fclose fails half-way, and HDF5 crashes in MPI_Finalize on what is left. A parallel file holds
-/// nothing by then.
-void forget_unwritten(hid_t file) {
-  void* descriptor = nullptr;
-  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) return;
+/// Turns every write of this process to the file behind `descriptor` into one to memory, which is forgotten.
+void divert(int descriptor) {
   const int memory = ::memfd_create("refused", MFD_CLOEXEC);
   if (memory < 0) return;
-  ::dup2(memory, *static_cast<int*>(descriptor));
+  ::dup2(memory, descriptor);
   ::close(memory);
+}
+
+/// The open files of this process that have this path.
+std::vector<int> descriptors_of(const std::string& path) {
+  std::error_code ignored;
+  const auto wanted = std::filesystem::canonical(path, ignored);
+  std::vector<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    if (std::filesystem::read_symlink(entry.path(), ignored) == wanted) found.push_back(std::stoi(entry.path().filename()));
+  }
+  return found;
+}
+
+/// Lets HDF5 close a file that the disk refused: what it still holds goes to memory and is forgotten. Without this H5Fclose
+/// fails half-way, and HDF5 crashes in MPI_Finalize on what is left; of a parallel file it writes its metadata on rank 0
+/// while the others wait, for ever when that fails. MPI-IO keeps its descriptor to itself, so that it is found by its path.
+void forget_unwritten(hid_t file) {
+  const Handle access(H5Fget_access_plist(file), H5Pclose);
+  if (H5Pget_driver(access.get()) == H5FD_MPIO) {
+    for (const int descriptor : descriptors_of(path_of(file))) divert(descriptor);
+    return;
+  }
+  void* descriptor = nullptr;
+  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) return;
+  divert(*static_cast<int*>(descriptor));
 }
 
 /// Bytes that the datasets below `name` take, links followed.
@@ -115,12 +136,16 @@ std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
   return bytes;
 }
 
-bool is_changeable_serial_file(hid_t id) {
+bool is_changeable_file(hid_t id) {
   if (H5Iget_type(id) != H5I_FILE) return false;
   unsigned intent = H5F_ACC_RDONLY;
   H5Fget_intent(id, &intent);
+  return intent != H5F_ACC_RDONLY;
+}
+
+bool is_serial_file(hid_t id) {
   const Handle access(H5Fget_access_plist(id), H5Pclose);
-  return intent != H5F_ACC_RDONLY && H5Pget_driver(access.get()) == H5FD_SEC2;
+  return H5Pget_driver(access.get()) == H5FD_SEC2;
 }
 
 }  // namespace
@@ -136,13 +161,13 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 
 Handle::~Handle() {
   if (!is_open()) return;
-  if (is_changeable_serial_file(id_)) forget_unwritten(id_);
+  if (is_changeable_file(id_)) forget_unwritten(id_);
   closer_(id_);
 }
 
 void Handle::close() {
   if (!is_open()) return;
-  if (is_changeable_serial_file(id_)) flush(*this);
+  if (is_changeable_file(id_) && is_serial_file(id_)) flush(*this);
   const auto path = path_of(id_);
   if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);
 }

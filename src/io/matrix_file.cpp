@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -123,13 +124,31 @@ class Writeback {
   std::jthread thread_;  ///< last: it uses the others
 };
 
+/// MPI-IO does not say why it could not write: the same bytes once more, past it, meet the same refusal.
+void throw_reason(const fs::path& path, std::uint64_t place, std::span<const std::byte> bytes) {
+  const FileDescriptor file(path, O_WRONLY);
+  while (!bytes.empty()) {
+    const auto written = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(place));
+    if (written < 0) throw_file_error("write", path, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    place += static_cast<std::uint64_t>(written);
+  }
+}
+
 /// One call of MPI-IO for each gigabyte: its counts have 32 bits, and the system writes no more than 2 GiB at a time.
-void write_in_pieces(const hdf5::Handle& dataset, const Panel& panel, const MatrixSpec& spec) {
+void write_in_pieces(const fs::path& path, const hdf5::Handle& dataset, const Panel& panel, const MatrixSpec& spec) {
   const auto row_bytes = std::max<std::int64_t>(1, spec.cols * static_cast<std::int64_t>(size_of(spec.dtype)));
   const auto height = std::max<std::int64_t>(1, kLargestWrite / row_bytes);
   for (auto begin = panel.rows.begin; begin < panel.rows.end; begin += height) {
     const IndexRange rows{begin, std::min(begin + height, panel.rows.end)};
-    hdf5::write_rows(dataset, rows, spec.dtype, panel.bytes.data() + (begin - panel.rows.begin) * row_bytes);
+    const auto bytes = panel.bytes.subspan(static_cast<std::size_t>((begin - panel.rows.begin) * row_bytes),
+                                           static_cast<std::size_t>(rows.size() * row_bytes));
+    try {
+      hdf5::write_rows(dataset, rows, spec.dtype, bytes.data());
+    } catch (const EnvironmentError&) {
+      throw_reason(path, H5Dget_offset(dataset.get()) + static_cast<std::uint64_t>(begin * row_bytes), bytes);
+      throw;
+    }
   }
 }
 
@@ -164,7 +183,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
-      write_in_pieces(dataset, panel, spec);
+      write_in_pieces(path, dataset, panel, spec);
       const auto hash = hash_panel(panel);
       writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());

@@ -106,7 +106,7 @@ Findings find(const RunConfiguration& c, const PlanRequest& request) {
   if (request.calibrate) {
     const Stopwatch watch;
     set_threads(static_cast<int>(c.limits.threads_per_rank));
-    f.rates = measure_machine(c.run_directory, request.rates);
+    if (!request.has_machine) f.rates = measure_machine(c.run_directory, request.rates);
     f.times = measure_model(c);
     f.calibration_s = watch.seconds();
   } else {
@@ -184,6 +184,8 @@ std::string plan_text(StudyConfiguration& study, const PlanRequest& request) {
   }
   auto each = request;
   each.ranks = each.most_ranks = ranks_per_member(study, request.ranks);
+  if (request.calibrate) each.rates = measure_machine(study.run_directory, request.rates);
+  each.has_machine = request.calibrate;
   const int at_once = request.ranks / each.ranks;
   std::string text = fmt::format("study of {} members, {} at a time on {} rank(s) each: {}\n", study.members.size(), at_once,
                                  each.ranks, study.run_directory.string());

@@ -12,7 +12,8 @@ namespace grokscope {
 struct PlanRequest {
   int ranks = 1;
   int most_ranks = 1;      ///< above `ranks`: a table of 1, 2, 4, ... ranks up to this follows
-  bool calibrate = true;   ///< measure this machine for a moment; else the rates of `rates`
+  bool calibrate = true;   ///< measure machine and model for a moment; else the rates of `rates`, and counts
+  bool has_machine = false;  ///< `rates` were measured already
   MachineRates rates;
 };
 

@@ -80,8 +80,12 @@ class FaultsTest(unittest.TestCase):
         self.assertEqual(sorted(self.folder.glob("*.tmp")), [])
         self.assert_whole(self.earlier)
 
-    def test_a_disk_that_is_full_under_romio(self):
-        self.fails_and_completes((3 * 32768 + 10000, errno.ENOSPC, 0), component="romio321")
+    def test_a_disk_that_is_full_for_the_rank_that_owns_the_metadata(self):
+        for component in COMPONENTS:
+            with self.subTest(component=component):
+                self.fails_and_completes((3 * 32768 + 10000, errno.ENOSPC, 0), words="No space left on device",
+                                         component=component)
+                self.path.unlink()
 
     def test_a_quota_and_a_file_that_turns_read_only(self):
         self.fails_and_completes((2 * 32768, errno.EDQUOT, 1), words="Disk quota exceeded")
@@ -95,7 +99,7 @@ class FaultsTest(unittest.TestCase):
                 file.unlink()
 
     def test_a_compressed_matrix_is_taken_up_too(self):
-        for fault in ((2500, errno.ENOSPC, 1), (20000, 0, 0)):
+        for fault in ((40000, errno.ENOSPC, 1), (40000, 0, 0)):
             self.fails_and_completes(fault, gzip=4, code=None)
             self.assertEqual(sorted(self.folder.glob("*.part.*")), [])
             for file in self.folder.iterdir():

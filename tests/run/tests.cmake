@@ -15,4 +15,5 @@ target_compile_definitions(test_run_split PRIVATE GROKSCOPE_TINY_CONFIGURATIONS=
 grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
 grokscope_test(run member_queue USES gs_run)
 grokscope_test(run expected TORCH USES gs_run)
+grokscope_test(run cost_model TORCH USES gs_run)
 grokscope_test(run study TORCH RANKS 1 2 4 TIMEOUT 300 USES gs_run gs_experiments)
