@@ -101,7 +101,7 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
 }
 
 /// Turns what HDF5 still writes to a serial file to memory: an H5Fclose that the disk refuses fails half-way, and HDF5
-/// crashes in MPI_Finalize on what is left. A parallel file holds nothing by then.
+/// crashes in MPI_Finalize on what is left.
 class Detour {
  public:
   explicit Detour(hid_t file) {
@@ -140,6 +140,32 @@ class Detour {
   int memory_ = -1;
 };
 
+/// Turns every write of this process to the file behind `descriptor` into one to memory, which is forgotten.
+void divert(int descriptor) {
+  const int memory = ::memfd_create("refused", MFD_CLOEXEC);
+  if (memory < 0) return;
+  ::dup2(memory, descriptor);
+  ::close(memory);
+}
+
+/// The open files of this process that have this path.
+std::vector<int> descriptors_of(const std::string& path) {
+  std::error_code ignored;
+  const auto wanted = std::filesystem::canonical(path, ignored);
+  std::vector<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    if (std::filesystem::read_symlink(entry.path(), ignored) == wanted) found.push_back(std::stoi(entry.path().filename()));
+  }
+  return found;
+}
+
+/// Lets HDF5 close a parallel file that the disk refused: what it still holds goes to memory and is forgotten. Otherwise rank
+/// 0 writes the metadata while the others wait, for ever when that fails. MPI-IO keeps its descriptor to itself, so that it
+/// is found by its path.
+void forget_unwritten(hid_t file) {
+  for (const int descriptor : descriptors_of(path_of(file))) divert(descriptor);
+}
+
 /// Bytes that the datasets below `name` take, links followed.
 std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
   const Handle object(check(H5Oopen(parent.get(), name.c_str(), H5P_DEFAULT), "open", parent.get(), name), H5Oclose);
@@ -149,12 +175,12 @@ std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
   return bytes;
 }
 
-bool is_changeable_serial_file(hid_t id) {
+bool is_changeable(hid_t id, hid_t driver) {
   if (H5Iget_type(id) != H5I_FILE) return false;
   unsigned intent = H5F_ACC_RDONLY;
   H5Fget_intent(id, &intent);
   const Handle access(H5Fget_access_plist(id), H5Pclose);
-  return intent != H5F_ACC_RDONLY && H5Pget_driver(access.get()) == H5FD_SEC2;
+  return intent != H5F_ACC_RDONLY && H5Pget_driver(access.get()) == driver;
 }
 
 }  // namespace
@@ -171,7 +197,8 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 Handle::~Handle() {
   if (!is_open()) return;
   std::optional<Detour> detour;
-  if (is_changeable_serial_file(id_)) detour.emplace(id_);
+  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_);
+  if (is_changeable(id_, H5FD_MPIO)) forget_unwritten(id_);
   closer_(id_);
 }
 
@@ -179,7 +206,7 @@ void Handle::close() {
   if (!is_open()) return;
   const auto path = path_of(id_);
   std::optional<Detour> detour;
-  if (is_changeable_serial_file(id_)) {
+  if (is_changeable(id_, H5FD_SEC2)) {
     flush(*this);
 #if H5_VERSION_LE(1, 10, 99)  // what later ones write at the close was not looked at
     detour.emplace(id_);

@@ -45,7 +45,7 @@ void RunWriter::write_matrix(const std::string& view, const std::string& group, 
   };
   if (spec.bytes() <= options_.own_file_bytes) {
     const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, watched_fill);
-    comm_.on_root([&] { books_->pending.write(view, group, matrix, {}, spec.gzip_level); });
+    comm_.on_root([&] { books_->pending.write(view, group, matrix, spec.attributes, spec.gzip_level); });
     return;
   }
   std::string file_name;

@@ -68,6 +68,8 @@ void StorageOptions::declare(Schema& s) {
   s.add("store_full_gop", store_full_gop,
         "keep the GOP of all parameters: true (or dense), P x P numbers; factors, which rebuild it exactly").not_scientific();
   s.add("store_layer_gops", store_layer_gops, "the same for the GOP of every layer").not_scientific();
+  s.add("layout", layout, "of stored matrices: square, P x P; lower, the tiles of the lower triangle, half as many bytes")
+      .one_of({"square", "lower"}).not_scientific();
   s.add("panel_memory_gb", panel_memory_gb, "memory of a rank for the rows of a dense GOP that are formed at a time")
       .unit("GB").above(0).not_scientific();
   s.add("gop_schedule", gop_schedule, "tracked moments at which matrices are stored; the last one always is").not_scientific();

@@ -66,6 +66,7 @@ struct StorageOptions {
   std::int64_t compression_level = 4;
   StorePolicy store_full_gop = StorePolicy::none;
   StorePolicy store_layer_gops = StorePolicy::none;
+  std::string layout = "square";
   double panel_memory_gb = 0.5;
   ScheduleOptions gop_schedule = every_thousand_epochs();
   std::string float_precision = "float64";

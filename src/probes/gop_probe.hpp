@@ -29,6 +29,10 @@ class GopProbe : public Probe {
   GradientMatrix gradients(StepPass* pass) const;
   void store(const Moment& now, const GradientMatrix& g, GopResult& result);
   void store_matrices(const GradientMatrix& g, const std::string& group);
+  /// The dense GOP of some parameters, in the configured layout, as matrix_name() in a group of a view.
+  void store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g, IndexRange range,
+                    std::uint64_t identity);
+  std::string matrix_name() const;
 
   ProbeSurroundings around_;
   GopTrackingOptions options_;

@@ -22,8 +22,8 @@ void ExperimentOptions::declare(Schema& s) {
 }
 
 void LimitOptions::declare(Schema& s) {
-  s.add("max_gop_size_gb", max_gop_size_gb, "refuse to store a matrix larger than this").unit("GB").above(0).not_scientific();
-  s.add("warn_if_exceeds_gb", warn_if_exceeds_gb, "warn when a stored matrix is larger than this").unit("GB").above(0)
+  s.add("max_gop_size_gb", max_gop_size_gb, "refuse to store more than this at one moment, matrices and factors together").unit("GB").above(0).not_scientific();
+  s.add("warn_if_exceeds_gb", warn_if_exceeds_gb, "warn when more than this is stored at one moment").unit("GB").above(0)
       .not_scientific();
   s.add("memory_per_rank_gb", memory_per_rank_gb, "what a distributed P x P matrix may take of a rank's memory; decides the side")
       .unit("GB").above(0);

@@ -45,3 +45,15 @@ foreach(entry IN ITEMS "failing_calls;7;" "every_failing_call;1;slow")
            $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls> --every ${every})
   set_tests_properties(io.${name} PROPERTIES TIMEOUT 1200 LABELS "${label}" ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 endforeach()
+# A disk that fails, ranks that die, and both of Open MPI's I/O components.
+add_executable(io_matrix_writer io/matrix_writer.cpp)
+target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)
+add_library(io_failing_disk MODULE io/failing_disk.c)
+target_link_libraries(io_failing_disk PRIVATE ${CMAKE_DL_LIBS})
+add_test(NAME io.faults COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/faults_test.py
+         $<TARGET_FILE:io_matrix_writer> $<TARGET_FILE:io_failing_disk> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(io.faults PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+add_test(NAME io.matrix_file.romio.np3 COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n 3
+                                               $<TARGET_FILE:test_io_matrix_file>)
+set_tests_properties(io.matrix_file.romio.np3 PROPERTIES TIMEOUT 120 PROCESSORS 2 ENVIRONMENT
+  "OMPI_MCA_io=romio321;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_mpi_yield_when_idle=1")
