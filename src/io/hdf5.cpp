@@ -110,7 +110,7 @@ class Detour {
     const int descriptor = *static_cast<int*>(handle);
     disk_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
     memory_ = ::memfd_create("detour", MFD_CLOEXEC);
-    if (disk_ < 0 || memory_ < 0) return;
+    if (disk_ < 0 || memory_ < 0 || ::ftruncate(memory_, size_of(disk_)) != 0) return;
     const auto size = std::max<ssize_t>(0, ::pread(disk_, head_.data(), head_.size(), 0));
     if (::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size) ::dup2(memory_, descriptor);
   }
@@ -121,20 +121,24 @@ class Detour {
     if (memory_ >= 0) ::close(memory_);
   }
 
-  /// Called when HDF5 has closed a file that had been flushed: all that it changes then is a mark in the first bytes, that
-  /// nobody writes to the file any more. False where the disk refuses them.
+  /// Called when HDF5 has closed a file that had been flushed: all that it does then is to give back space that it held in
+  /// reserve at the end, and to say so in the first bytes. False where the disk refuses that.
   bool bring_back() {
     if (disk_ < 0 || memory_ < 0) return true;
     std::array<char, kHead> now{};
     const auto size = ::pread(memory_, now.data(), now.size(), 0);
-    struct stat all = {};
-    require(size >= 0 && ::fstat(memory_, &all) == 0 && all.st_size <= size, "HDF5 wrote more than a mark to a file at its close");
-    if (now == head_) return true;
-    return ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) == size;
+    require(size >= 0 && ::lseek(memory_, kHead, SEEK_DATA) < 0, "HDF5 wrote data to a file at its close");
+    if (now != head_ && ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) != size) return false;
+    return size_of(memory_) == size_of(disk_) || ::ftruncate(disk_, size_of(memory_)) == 0;
   }
 
  private:
-  static constexpr std::size_t kHead = 512;
+  static off_t size_of(int descriptor) {
+    struct stat known = {};
+    return ::fstat(descriptor, &known) == 0 ? known.st_size : 0;
+  }
+
+  static constexpr std::size_t kHead = 4096;  ///< a page: what memory tells apart
   std::array<char, kHead> head_{};
   int disk_ = -1;
   int memory_ = -1;
