@@ -24,7 +24,6 @@ from typing import NamedTuple, Optional  # noqa: E402
 import h5py  # noqa: E402
 import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
-
 from hdf5_access import (  # noqa: E402
     attributes_of,
     axes_of,

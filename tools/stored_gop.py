@@ -1,8 +1,8 @@
 """In which layout is the matrix of an epoch stored, and how is a block of it read?
 
 The one place that tells layouts apart. A group (epoch_<E> of gop_full.h5, epoch_<E>/<layer> of gop_layers.h5) holds
-`gop`, P x P numbers in this file or behind an external link; or `factors`, from which gop_factors.py rebuilds any
-block exactly. It must know nothing of run directories.
+`gop`, P x P numbers in this file or behind an external link; or `gop_lower`, the tiles of its lower triangle, which
+gop_tiles.py puts together; or `factors`, from which gop_factors.py rebuilds any block exactly. It must know nothing of run directories.
 """
 from typing import Callable, NamedTuple
 
@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 import gop_factors
+from gop_tiles import block_of_tiles
 from hdf5_access import member
 from tool_process import ToolError
 
@@ -30,7 +31,17 @@ def stored_gop(group):
     if isinstance(dense, h5py.Dataset):
         size = dense.shape[0]
         return StoredGop(
-            "dense", size, lambda rows, cols: dense[rows, cols], lambda k: top_of_dense(dense, k), 9.0 * size**3
+            "dense", size, lambda rows, cols: dense[rows, cols], lambda k: top_of_dense(dense[()], k), 9.0 * size**3
+        )
+    tiles = member(group, "gop_lower")
+    if tiles is not None:
+        size = int(tiles.attrs["width"])
+        return StoredGop(
+            "tiles",
+            size,
+            lambda rows, cols: block_of_tiles(tiles, rows, cols),
+            lambda k: top_of_dense(block_of_tiles(tiles), k),
+            9.0 * size**3,
         )
     factors = member(group, "factors")
     if factors is not None:
@@ -46,7 +57,7 @@ def stored_gop(group):
 
 
 def top_of_dense(dense, k):
-    values, vectors = np.linalg.eigh(dense[()].astype(float))
+    values, vectors = np.linalg.eigh(dense.astype(float))
     return values[::-1][:k], vectors[:, ::-1][:, :k]
 
 

@@ -17,6 +17,7 @@ TimerTree::Scope::Scope(TimerTree& tree, std::string name) : tree_(tree), parent
     tree.children_s_.push_back(0);
   }
   tree.open_ = phase_;
+  if (tree.observer_) tree.observer_(path);
 }
 
 TimerTree::Scope::~Scope() {
@@ -26,6 +27,7 @@ TimerTree::Scope::~Scope() {
   phase.total_s += elapsed;
   tree_.children_s_[parent_] += elapsed;
   tree_.open_ = parent_;
+  if (tree_.observer_) tree_.observer_(tree_.phases_[parent_].name);
 }
 
 std::vector<Phase> TimerTree::phases() const {

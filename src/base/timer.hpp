@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,9 @@ class TimerTree {
   TimerTree();
   [[nodiscard]] Scope scope(std::string name) { return Scope(*this, std::move(name)); }
 
+  /// Calls `observer` with the path of the open scope whenever that changes: at the begin and at the end of every scope.
+  void observe(std::function<void(const std::string& path)> observer) { observer_ = std::move(observer); }
+
   /// Phases in the order of first use; the first is the whole.
   std::vector<Phase> phases() const;
   double total_of(const std::string& path) const;
@@ -53,6 +57,7 @@ class TimerTree {
   std::vector<Phase> phases_;
   std::vector<double> children_s_;
   std::size_t open_ = 0;
+  std::function<void(const std::string& path)> observer_;
   Stopwatch whole_;
 };
 

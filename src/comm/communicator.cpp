@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "base/narrow.hpp"
+
 namespace grokscope {
 
 void check_mpi(int status, const char* call) {
@@ -16,10 +18,7 @@ void check_mpi(int status, const char* call) {
 }
 
 int mpi_count(std::int64_t count) {
-  if (count < 0 || count > INT32_MAX) {
-    throw InternalError(fmt::format("a message of {} elements does not fit MPI's 32-bit counts", count));
-  }
-  return static_cast<int>(count);
+  return narrow_to_int(count, "elements of a message", "MPI");
 }
 
 Communicator::Communicator(MPI_Comm comm) : comm_(comm) {

@@ -5,6 +5,7 @@
 
 #include <mpi.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -31,7 +32,7 @@ MPI_Datatype mpi_type() {
   if constexpr (std::is_same_v<T, std::byte>) return MPI_BYTE;
 }
 
-/// Narrows a count for MPI's int interface; throws InternalError when it does not fit.
+/// Narrows a count for MPI's int interface; throws UserError when it does not fit.
 int mpi_count(std::int64_t count);
 
 class Communicator {
@@ -117,9 +118,11 @@ class Communicator {
     return all;
   }
 
-  /// Sends send[r] to rank r, returns what each rank sent to this one. Collective.
+  /// Sends send[r] to rank r, returns what each rank sent to this one. Messages of any length: they go in pieces of at most
+  /// `piece` elements, for MPI counts in 32 bits. Collective.
   template <class T>
-  std::vector<std::vector<T>> exchange(const std::vector<std::vector<T>>& send) const;
+  std::vector<std::vector<T>> exchange(const std::vector<std::vector<T>>& send, std::int64_t piece = kLargestPiece) const;
+  static constexpr std::int64_t kLargestPiece = std::int64_t{1} << 28;
 
   /// Replaces `values` by their sum over ranks, added in rank order: the same bits on every rank and in every run with
   /// this rank count. Meant for short vectors (all of them meet on every rank). Collective.
@@ -164,31 +167,36 @@ class Communicator {
 };
 
 template <class T>
-std::vector<std::vector<T>> Communicator::exchange(const std::vector<std::vector<T>>& send) const {
+std::vector<std::vector<T>> Communicator::exchange(const std::vector<std::vector<T>>& send, std::int64_t piece) const {
   require(static_cast<int>(send.size()) == size_, "exchange needs one message per rank");
   std::vector<std::int64_t> send_sizes(send.size());
   for (std::size_t r = 0; r < send.size(); ++r) send_sizes[r] = static_cast<std::int64_t>(send[r].size());
   std::vector<std::int64_t> receive_sizes(send.size());
   check_mpi(MPI_Alltoall(send_sizes.data(), 1, MPI_INT64_T, receive_sizes.data(), 1, MPI_INT64_T, comm_),
             "MPI_Alltoall");
-  // Point to point rather than MPI_Alltoallv: no packing, and a message may pass 2 GiB only as a whole, not in sum.
+  // Point to point rather than MPI_Alltoallv: no packing, and no sum of messages that must fit 32 bits. Pieces between two
+  // ranks arrive in the order in which they were sent.
   std::vector<std::vector<T>> received(send.size());
   std::vector<MPI_Request> requests;
-  requests.reserve(2 * send.size());
+  const auto in_pieces = [&](auto& message, auto start) {
+    const auto size = static_cast<std::int64_t>(message.size());
+    for (std::int64_t begin = 0; begin < size; begin += piece) {
+      start(message.data() + begin, mpi_count(std::min(piece, size - begin)), &requests.emplace_back());
+    }
+  };
   for (int shift = 1; shift < size_; ++shift) {
     const int from = (rank_ - shift + size_) % size_;
     auto& buffer = received[static_cast<std::size_t>(from)];
     buffer.resize(static_cast<std::size_t>(receive_sizes[static_cast<std::size_t>(from)]));
-    if (buffer.empty()) continue;
-    check_mpi(MPI_Irecv(buffer.data(), mpi_count(static_cast<std::int64_t>(buffer.size())), mpi_type<T>(), from, 17,
-                        comm_, &requests.emplace_back()), "MPI_Irecv");
+    in_pieces(buffer, [&](T* data, int count, MPI_Request* request) {
+      check_mpi(MPI_Irecv(data, count, mpi_type<T>(), from, 17, comm_, request), "MPI_Irecv");
+    });
   }
   for (int shift = 1; shift < size_; ++shift) {
     const int to = (rank_ + shift) % size_;
-    const auto& message = send[static_cast<std::size_t>(to)];
-    if (message.empty()) continue;
-    check_mpi(MPI_Isend(message.data(), mpi_count(static_cast<std::int64_t>(message.size())), mpi_type<T>(), to, 17,
-                        comm_, &requests.emplace_back()), "MPI_Isend");
+    in_pieces(send[static_cast<std::size_t>(to)], [&](const T* data, int count, MPI_Request* request) {
+      check_mpi(MPI_Isend(data, count, mpi_type<T>(), to, 17, comm_, request), "MPI_Isend");
+    });
   }
   received[static_cast<std::size_t>(rank_)] = send[static_cast<std::size_t>(rank_)];
   check_mpi(MPI_Waitall(mpi_count(static_cast<std::int64_t>(requests.size())), requests.data(), MPI_STATUSES_IGNORE),

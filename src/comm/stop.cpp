@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -54,15 +55,21 @@ SignalWatch::~SignalWatch() {
 
 int SignalWatch::received() { return received_signal; }
 
+bool StopFlag::is_out_of_time() const { return max_time_s_ && watch_.seconds() + reserve_s_ > *max_time_s_; }
+
 bool StopFlag::wanted() const {
+  const double now = watch_.seconds();
+  if (last_look_s_) reserve_s_ = std::max(reserve_s_, now - *last_look_s_);
+  last_look_s_ = now;
   if (asked_elsewhere_ && asked_elsewhere_()) return true;
-  return agreed_ || SignalWatch::received() != 0 || (max_time_s_ && watch_.seconds() > *max_time_s_);
+  return agreed_ || SignalWatch::received() != 0 || is_out_of_time();
 }
 
 std::string StopFlag::reason() const {
   if (const int signal = SignalWatch::received(); signal != 0) return fmt::format("received {}", ::strsignal(signal));
-  if (max_time_s_ && watch_.seconds() > *max_time_s_) {
-    return fmt::format("reached --max-time of {}", format_duration(*max_time_s_));
+  if (is_out_of_time()) {
+    return fmt::format("reached --max-time of {} (less {}, the longest phase that could not be stopped)",
+                       format_duration(*max_time_s_), format_duration(reserve_s_));
   }
   return "a peer asked to stop";
 }

@@ -30,14 +30,15 @@ class SignalWatch {
 };
 
 /// A session's wish to stop. Its flag rides in the training reduction; elsewhere poll() is called at tile and chunk
-/// boundaries.
+/// boundaries. The time limit is met, not passed: what a stop may still have to wait for, the longest time between two looks
+/// at the flag so far, is held in reserve.
 class StopFlag {
  public:
   /// `asked_elsewhere` is called at every look at the flag and tells of wishes from outside the communicator.
   explicit StopFlag(std::optional<double> max_time_s = std::nullopt, std::function<bool()> asked_elsewhere = {})
       : max_time_s_(max_time_s), asked_elsewhere_(std::move(asked_elsewhere)) {}
 
-  /// True when this rank wants to stop. Local.
+  /// True when this rank wants to stop: a look at the flag. Local.
   bool wanted() const;
   std::string reason() const;
 
@@ -48,10 +49,17 @@ class StopFlag {
   /// Agrees with the peers and throws StopRequested on every rank when any of them wants to stop. Collective.
   void poll(const Communicator& comm);
 
+  /// The longest time between two looks at the flag so far. Local.
+  double reserve_s() const { return reserve_s_; }
+
  private:
+  bool is_out_of_time() const;
+
   std::optional<double> max_time_s_;
   std::function<bool()> asked_elsewhere_;
   Stopwatch watch_;
+  mutable std::optional<double> last_look_s_;  ///< none before the first: a start does not come again
+  mutable double reserve_s_ = 0;
   bool agreed_ = false;
 };
 

@@ -129,9 +129,8 @@ void GopMeter::fill_dense(Work& work) {
       add_layer(work, layer, *work.matrix, work.raw);
       continue;
     }
-    DistributedMatrix block(layer.range.size(), layer.range.size(), default_block_size(layer.range.size(), grid_.shape()), grid_);
-    block.set_triangles(Triangles::lower);
-    add_panel(g, layer.range, Part::lower, target_of(block), work.poll);
+    // Formed already, as a part of the whole.
+    const auto block = diagonal_block(*work.matrix, layer.range, default_block_size(layer.range.size(), grid_.shape()));
     add_layer(work, layer, block, dense_moments(block, std::span<const double>(work.gradient_sum)
                                                           .subspan(static_cast<std::size_t>(layer.range.begin),
                                                                    static_cast<std::size_t>(layer.range.size()))));

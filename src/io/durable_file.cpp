@@ -102,6 +102,10 @@ void remove_path(const fs::path& path) {
   if (error) throw_file_error("remove", path, error.value());
 }
 
+void rename_path(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw_file_error("rename to", to, errno);
+}
+
 std::uint64_t hash_file(const fs::path& path) {
   const FileDescriptor file(path, O_RDONLY);
   std::vector<char> block(std::size_t{1} << 22);

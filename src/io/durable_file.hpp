@@ -51,6 +51,9 @@ void make_folder(const std::filesystem::path& path);
 /// Removes a file or a folder with its content, if it is there.
 void remove_path(const std::filesystem::path& path);
 
+/// Renames a file that need not survive a power cut under either name.
+void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
+
 /// Hashes the bytes of a file.
 std::uint64_t hash_file(const std::filesystem::path& path);
 

@@ -1,11 +1,17 @@
 #include "io/hdf5.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 namespace grokscope::hdf5 {
@@ -94,16 +100,70 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
   return 0;
 }
 
-/// Lets HDF5 close a file that the disk refused: what it still holds goes to memory and is forgotten. Without
-/// this H5Fclose fails half-way, and HDF5 crashes in MPI_Finalize on what is left. A parallel file holds
-/// nothing by then.
-void forget_unwritten(hid_t file) {
-  void* descriptor = nullptr;
-  if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) return;
+/// Turns what HDF5 still writes to a serial file to memory: an H5Fclose that the disk refuses fails half-way, and HDF5
+/// crashes in MPI_Finalize on what is left.
+class Detour {
+ public:
+  explicit Detour(hid_t file) {
+    void* handle = nullptr;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
+    const int descriptor = *static_cast<int*>(handle);
+    disk_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    memory_ = ::memfd_create("detour", MFD_CLOEXEC);
+    if (disk_ < 0 || memory_ < 0) return;
+    const auto size = std::max<ssize_t>(0, ::pread(disk_, head_.data(), head_.size(), 0));
+    if (::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size) ::dup2(memory_, descriptor);
+  }
+  Detour(const Detour&) = delete;
+  Detour& operator=(const Detour&) = delete;
+  ~Detour() {
+    if (disk_ >= 0) ::close(disk_);
+    if (memory_ >= 0) ::close(memory_);
+  }
+
+  /// Called when HDF5 has closed a file that had been flushed: all that it changes then is a mark in the first bytes, that
+  /// nobody writes to the file any more. False where the disk refuses them.
+  bool bring_back() {
+    if (disk_ < 0 || memory_ < 0) return true;
+    std::array<char, kHead> now{};
+    const auto size = ::pread(memory_, now.data(), now.size(), 0);
+    struct stat all = {};
+    require(size >= 0 && ::fstat(memory_, &all) == 0 && all.st_size <= size, "HDF5 wrote more than a mark to a file at its close");
+    if (now == head_) return true;
+    return ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) == size;
+  }
+
+ private:
+  static constexpr std::size_t kHead = 512;
+  std::array<char, kHead> head_{};
+  int disk_ = -1;
+  int memory_ = -1;
+};
+
+/// Turns every write of this process to the file behind `descriptor` into one to memory, which is forgotten.
+void divert(int descriptor) {
   const int memory = ::memfd_create("refused", MFD_CLOEXEC);
   if (memory < 0) return;
-  ::dup2(memory, *static_cast<int*>(descriptor));
+  ::dup2(memory, descriptor);
   ::close(memory);
+}
+
+/// The open files of this process that have this path.
+std::vector<int> descriptors_of(const std::string& path) {
+  std::error_code ignored;
+  const auto wanted = std::filesystem::canonical(path, ignored);
+  std::vector<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    if (std::filesystem::read_symlink(entry.path(), ignored) == wanted) found.push_back(std::stoi(entry.path().filename()));
+  }
+  return found;
+}
+
+/// Lets HDF5 close a parallel file that the disk refused: what it still holds goes to memory and is forgotten. Otherwise rank
+/// 0 writes the metadata while the others wait, for ever when that fails. MPI-IO keeps its descriptor to itself, so that it
+/// is found by its path.
+void forget_unwritten(hid_t file) {
+  for (const int descriptor : descriptors_of(path_of(file))) divert(descriptor);
 }
 
 /// Bytes that the datasets below `name` take, links followed.
@@ -115,12 +175,12 @@ std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
   return bytes;
 }
 
-bool is_changeable_serial_file(hid_t id) {
+bool is_changeable(hid_t id, hid_t driver) {
   if (H5Iget_type(id) != H5I_FILE) return false;
   unsigned intent = H5F_ACC_RDONLY;
   H5Fget_intent(id, &intent);
   const Handle access(H5Fget_access_plist(id), H5Pclose);
-  return intent != H5F_ACC_RDONLY && H5Pget_driver(access.get()) == H5FD_SEC2;
+  return intent != H5F_ACC_RDONLY && H5Pget_driver(access.get()) == driver;
 }
 
 }  // namespace
@@ -136,15 +196,24 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 
 Handle::~Handle() {
   if (!is_open()) return;
-  if (is_changeable_serial_file(id_)) forget_unwritten(id_);
+  std::optional<Detour> detour;
+  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_);
+  if (is_changeable(id_, H5FD_MPIO)) forget_unwritten(id_);
   closer_(id_);
 }
 
 void Handle::close() {
   if (!is_open()) return;
-  if (is_changeable_serial_file(id_)) flush(*this);
   const auto path = path_of(id_);
+  std::optional<Detour> detour;
+  if (is_changeable(id_, H5FD_SEC2)) {
+    flush(*this);
+#if H5_VERSION_LE(1, 10, 99)  // what later ones write at the close was not looked at
+    detour.emplace(id_);
+#endif
+  }
   if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);
+  if (detour && !detour->bring_back()) throw_failure("close", path, std::strerror(errno));
 }
 
 void fail(const std::string& action, const std::string& where) {

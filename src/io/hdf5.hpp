@@ -116,6 +116,11 @@ std::vector<std::string> read_texts(const Handle& parent, const std::string& pat
 /// A dataset that is filled by rows; its place in the file is taken at once when it is not compressed.
 Handle create_dataset(const Handle& parent, const std::string& path, DType dtype,
                       std::span<const std::int64_t> shape, int gzip_level = 0);
+/// The same, compressed, one row a chunk.
+Handle create_packed_dataset(const Handle& parent, const std::string& path, DType dtype,
+                             std::span<const std::int64_t> shape, int gzip_level);
+/// Copies all rows of a dataset of that kind, packed as they are, to the rows from `first` on of another one. Local.
+void copy_packed_rows(const Handle& from, const Handle& to, std::int64_t first);
 Handle open_dataset(const Handle& parent, const std::string& path);
 std::vector<std::int64_t> shape_of(const Handle& dataset);
 DType dtype_of(const Handle& dataset);

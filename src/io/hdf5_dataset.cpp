@@ -53,6 +53,15 @@ Handle simple_space(std::span<const std::int64_t> shape) {
   return {H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose};
 }
 
+/// Compressed chunks of so many rows.
+void set_packing(const Handle& properties, std::span<const std::int64_t> shape, std::int64_t rows, int gzip_level) {
+  std::vector<hsize_t> chunk(shape.begin(), shape.end());
+  chunk[0] = static_cast<hsize_t>(rows);
+  H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
+  H5Pset_shuffle(properties.get());
+  H5Pset_deflate(properties.get(), static_cast<unsigned>(gzip_level));
+}
+
 /// Contiguous, or chunks of whole rows, about 1 MB each.
 void set_layout(const Handle& properties, DType dtype, std::span<const std::int64_t> shape, int gzip_level) {
   const auto elements = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -61,12 +70,8 @@ void set_layout(const Handle& properties, DType dtype, std::span<const std::int6
     return;
   }
   constexpr std::int64_t kChunkBytes = 1 << 20;
-  std::vector<hsize_t> chunk(shape.begin(), shape.end());
   const auto row_bytes = elements / shape[0] * static_cast<std::int64_t>(size_of(dtype));
-  chunk[0] = static_cast<hsize_t>(std::clamp<std::int64_t>(kChunkBytes / row_bytes, 1, shape[0]));
-  H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
-  H5Pset_shuffle(properties.get());
-  H5Pset_deflate(properties.get(), static_cast<unsigned>(gzip_level));
+  set_packing(properties, shape, std::clamp<std::int64_t>(kChunkBytes / row_bytes, 1, shape[0]), gzip_level);
 }
 
 Handle create_typed(const Handle& parent, const std::string& path, hid_t type, const Handle& space,
@@ -108,6 +113,29 @@ Handle create_dataset(const Handle& parent, const std::string& path, DType dtype
   const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   set_layout(properties, dtype, shape, gzip_level);
   return create_typed(parent, path, file_type(dtype), simple_space(shape), properties);
+}
+
+Handle create_packed_dataset(const Handle& parent, const std::string& path, DType dtype,
+                             std::span<const std::int64_t> shape, int gzip_level) {
+  const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  set_packing(properties, shape, 1, gzip_level);
+  return create_typed(parent, path, file_type(dtype), simple_space(shape), properties);
+}
+
+void copy_packed_rows(const Handle& from, const Handle& to, std::int64_t first) {
+  const auto shape = shape_of(from);
+  std::vector<hsize_t> place(shape.size(), 0);
+  std::vector<std::byte> packed;
+  for (std::int64_t row = 0; row < shape[0]; ++row) {
+    place[0] = static_cast<hsize_t>(row);
+    hsize_t bytes = 0;
+    check(H5Dget_chunk_storage_size(from.get(), place.data(), &bytes), "read", from.get());
+    packed.resize(bytes);
+    std::uint32_t skipped_filters = 0;
+    check(H5Dread_chunk(from.get(), H5P_DEFAULT, place.data(), &skipped_filters, packed.data()), "read", from.get());
+    place[0] = static_cast<hsize_t>(first + row);
+    check(H5Dwrite_chunk(to.get(), H5P_DEFAULT, skipped_filters, place.data(), bytes, packed.data()), "write", to.get());
+  }
 }
 
 Handle open_dataset(const Handle& parent, const std::string& path) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -9,14 +10,18 @@
 #include <condition_variable>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "base/hash.hpp"
+#include "io/compressed_matrix.hpp"
 #include "io/durable_file.hpp"
 #include "io/hdf5.hpp"
+#include "io/matrix_panels.hpp"
 #include "io/panel_journal.hpp"
 
 namespace grokscope {
@@ -25,67 +30,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Panel {
-  IndexRange rows;
-  std::span<const std::byte> bytes;  ///< valid until the next panel is filled
-};
-
-/// The panels of this rank: equally many on every rank, the last ones empty where a rank has fewer rows.
-class Panels {
- public:
-  Panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
-         const FillRows& fill)
-      : spec_(spec), my_rows_(my_rows), fill_(fill) {
-    require_tiling(comm, spec, my_rows);
-    const auto row_bytes = std::max<std::int64_t>(spec.cols * static_cast<std::int64_t>(sizeof(double)), 1);
-    height_ = std::max<std::int64_t>(panel_bytes / row_bytes, 1);
-    rounds_ =
-        static_cast<std::int64_t>(comm.max(static_cast<double>((my_rows.size() + height_ - 1) / height_)));
-  }
-
-  std::int64_t rounds() const { return rounds_; }
-  std::int64_t height() const { return height_; }
-  IndexRange rows_of(std::int64_t round) const {
-    const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
-    return {begin, std::min(begin + height_, my_rows_.end)};
-  }
-
-  Panel fill(std::int64_t round) {
-    const auto rows = rows_of(round);
-    values_.resize(static_cast<std::size_t>(rows.size() * spec_.cols));
-    fill_(rows, values_);
-    if (spec_.dtype == DType::float64) return {rows, std::as_bytes(std::span(values_))};
-    rounded_.resize(values_.size());
-    std::ranges::transform(values_, rounded_.begin(), [](double value) { return static_cast<float>(value); });
-    return {rows, std::as_bytes(std::span(rounded_))};
-  }
-
- private:
-  static void require_tiling(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows) {
-    require(spec.dtype == DType::float32 || spec.dtype == DType::float64, "a matrix is float32 or float64");
-    const std::int64_t mine[] = {my_rows.begin, my_rows.end};
-    const auto all = comm.all_gather<std::int64_t>(mine);
-    std::int64_t next = 0;
-    for (std::size_t r = 0; r < all.size(); r += 2) {
-      require(all[r] == next && all[r + 1] >= next, "the ranks' rows do not follow each other in rank order");
-      next = all[r + 1];
-    }
-    require(next == spec.rows, "the ranks' rows do not add up to the matrix");
-  }
-
-  const MatrixSpec& spec_;
-  IndexRange my_rows_;
-  const FillRows& fill_;
-  std::int64_t height_ = 1;
-  std::int64_t rounds_ = 0;
-  std::vector<double> values_;
-  std::vector<float> rounded_;
-};
-
-PanelHash hash_panel(const Panel& panel) {
-  return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end),
-          hash_bytes(panel.bytes.data(), panel.bytes.size())};
-}
+constexpr std::int64_t kLargestWrite = std::int64_t{1} << 30;
 
 /// Fills all panels and hands those of every rank to `store` on the root, in turn. Collective over comm.
 void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows,
@@ -111,38 +56,12 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
   }
 }
 
-/// Writes the panels of a compressed matrix through the root. Returns the hashes on the root.
-std::vector<PanelHash> write_through_root(const Communicator& comm, const fs::path& path,
-                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                          std::int64_t panel_bytes, const FillRows& fill,
-                                         const PanelProgress& progress) {
-  hdf5::Handle file, dataset;
-  std::vector<PanelHash> hashes;
-  comm.on_root([&] {
-    file = hdf5::create_file(path);
-    dataset =
-        hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols}, spec.gzip_level);
-    hdf5::write_description(dataset, spec.description);
-  });
-  gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
-    hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
-    hashes.push_back(hash_panel(panel));
-    if (progress) progress(panel.rows.end, spec.rows);
-  });
-  comm.on_root([&] {
-    dataset.close();
-    file.close();
-  });
-  return hashes;
-}
-
 /// Creates the file with an empty matrix and claims its space on the disk. One rank writes all metadata, and
 /// a full disk shows before any rank has filled a row: a failure inside a parallel file would leave HDF5
 /// unable to close it.
 void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec) {
   auto file = hdf5::create_file(path);
-  hdf5::write_description(hdf5::create_dataset(file, name, spec.dtype, std::vector{spec.rows, spec.cols}),
-                          spec.description);
+  describe_matrix(hdf5::create_dataset(file, name, spec.dtype, spec.shape()), spec);
   file.close();
   const FileDescriptor descriptor(path, O_RDWR);
   const int status = ::fallocate(descriptor.get(), 0, 0, static_cast<off_t>(fs::file_size(path)));
@@ -205,14 +124,32 @@ class Writeback {
   std::jthread thread_;  ///< last: it uses the others
 };
 
-fs::path journal_path(const Communicator& comm, const fs::path& matrix) {
-  return fmt::format("{}.journal.{}", matrix.string(), comm.rank());
+/// MPI-IO does not say why it could not write: the same bytes once more, past it, meet the same refusal.
+void throw_reason(const fs::path& path, std::uint64_t place, std::span<const std::byte> bytes) {
+  const FileDescriptor file(path, O_WRONLY);
+  while (!bytes.empty()) {
+    const auto written = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(place));
+    if (written < 0) throw_file_error("write", path, errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    place += static_cast<std::uint64_t>(written);
+  }
 }
 
-/// What the panels of one rank belong to: nothing of it may differ when an unfinished file is taken up again.
-std::string journal_key(const Communicator& comm, const MatrixSpec& spec, const Panels& panels) {
-  return fmt::format("{:016x} {} x {} {} rank {} of {} height {}", spec.identity, spec.rows, spec.cols, name_of(spec.dtype),
-                     comm.rank(), comm.size(), panels.height());
+/// One call of MPI-IO for each gigabyte: its counts have 32 bits, and the system writes no more than 2 GiB at a time.
+void write_in_pieces(const fs::path& path, const hdf5::Handle& dataset, const Panel& panel, const MatrixSpec& spec) {
+  const auto row_bytes = std::max<std::int64_t>(1, spec.cols * static_cast<std::int64_t>(size_of(spec.dtype)));
+  const auto height = std::max<std::int64_t>(1, kLargestWrite / row_bytes);
+  for (auto begin = panel.rows.begin; begin < panel.rows.end; begin += height) {
+    const IndexRange rows{begin, std::min(begin + height, panel.rows.end)};
+    const auto bytes = panel.bytes.subspan(static_cast<std::size_t>((begin - panel.rows.begin) * row_bytes),
+                                           static_cast<std::size_t>(rows.size() * row_bytes));
+    try {
+      hdf5::write_rows(dataset, rows, spec.dtype, bytes.data());
+    } catch (const EnvironmentError&) {
+      throw_reason(path, H5Dget_offset(dataset.get()) + static_cast<std::uint64_t>(begin * row_bytes), bytes);
+      throw;
+    }
+  }
 }
 
 /// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
@@ -223,7 +160,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
                                          const PanelProgress& progress) {
   hdf5::Handle file, dataset;
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
-  PanelJournal journal(journal_path(comm, path), journal_key(comm, spec, panels));
+  auto journal = panels.journal_of(path);
   if (!comm.all(spec.identity != 0 && journal.is_known() && fs::exists(path))) {
     comm.on_root([&] { create_matrix(path, name, spec); });
     comm.agree([&] { if (spec.identity != 0) journal.restart(); });
@@ -246,7 +183,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
-      hdf5::write_rows(dataset, panel.rows, spec.dtype, panel.bytes.data());
+      write_in_pieces(path, dataset, panel, spec);
       const auto hash = hash_panel(panel);
       writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
@@ -258,10 +195,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     dataset.close();
     file.close();
   });
-  const auto all = comm.all_gather_uneven<std::uint64_t>(mine);
-  std::vector<PanelHash> hashes;
-  for (std::size_t i = 0; i < all.size(); i += 3) hashes.push_back({all[i], all[i + 1], all[i + 2]});
-  return hashes;
+  return gather_hashes(comm, mine);
 }
 
 /// Adds the panels' hashes to the finished file and syncs it.
@@ -283,10 +217,12 @@ CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
 }
 
 bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> panel) {
-  const auto shape = hdf5::shape_of(dataset);
+  auto shape = hdf5::shape_of(dataset);
   const auto dtype = hdf5::dtype_of(dataset);
   const IndexRange rows{static_cast<std::int64_t>(panel[0]), static_cast<std::int64_t>(panel[1])};
-  std::vector<std::byte> bytes(static_cast<std::size_t>(rows.size() * shape[1]) * size_of(dtype));
+  shape[0] = rows.size();
+  const auto elements = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+  std::vector<std::byte> bytes(static_cast<std::size_t>(elements) * size_of(dtype));
   hdf5::read_rows(dataset, rows, dtype, bytes.data());
   return hash_bytes(bytes.data(), bytes.size()) == panel[2];
 }
@@ -296,7 +232,7 @@ bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> 
 CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, const std::string& name,
                                 const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
                                 const FillRows& fill, const PanelProgress& progress) {
-  const auto write = spec.gzip_level > 0 ? write_through_root : write_in_parallel;
+  const auto write = spec.gzip_level > 0 ? write_compressed : write_in_parallel;
   const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress);
   CommittedFile file;
   comm.on_root([&] { file = seal(path, hashes); });
@@ -305,7 +241,7 @@ CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, 
 
 NamedArray gather_matrix(const Communicator& comm, const std::string& name, const MatrixSpec& spec,
                          IndexRange my_rows, std::int64_t panel_bytes, const FillRows& fill) {
-  NamedArray matrix{name, spec.dtype, {spec.rows, spec.cols}, {}, spec.description};
+  NamedArray matrix{name, spec.dtype, spec.shape(), {}, spec.description};
   if (comm.is_root()) matrix.bytes.resize(static_cast<std::size_t>(spec.bytes()));
   const auto row_bytes = spec.cols * static_cast<std::int64_t>(size_of(spec.dtype));
   gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {

@@ -9,10 +9,12 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/block_cyclic.hpp"
 #include "base/named_array.hpp"
 #include "comm/communicator.hpp"
+#include "io/attributes.hpp"
 #include "io/checkpoint.hpp"
 
 namespace grokscope {
@@ -26,7 +28,12 @@ struct MatrixSpec {
   /// Of everything that the elements follow from. Not 0: a file that was left unfinished is taken up at the first panel
   /// that had not reached the disk, when identity, sizes, ranks and panel_bytes are the same.
   std::uint64_t identity = 0;
+  std::int64_t tile = 0;         ///< not 0: a row is a tile, and the dataset is [rows, tile, tile]
+  Attributes attributes{};       ///< of the dataset
 
+  std::vector<std::int64_t> shape() const {
+    return tile > 0 ? std::vector{rows, tile, tile} : std::vector{rows, cols};
+  }
   std::int64_t bytes() const { return rows * cols * static_cast<std::int64_t>(size_of(dtype)); }
 };
 
@@ -38,9 +45,9 @@ using FillRows = std::function<void(IndexRange rows, std::span<double> out)>;
 using PanelProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 /// Writes a matrix to a file of its own, as dataset `name`. Ranks hold contiguous rows in rank order;
-/// `panel_bytes` bounds the buffer of doubles on each rank. An uncompressed matrix is written in parallel, a
-/// compressed one through the root: MPI-IO's collective writes, which filters need, hang or crash in some
-/// versions. Collective over comm.
+/// `panel_bytes` bounds the buffer of doubles on each rank. An uncompressed matrix is written in parallel. Of a
+/// compressed one each rank packs its own panels, into files beside it, from which the root puts it together
+/// (compressed_matrix.hpp). Collective over comm.
 CommittedFile write_matrix_file(const Communicator& comm, const std::filesystem::path& path,
                                 const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
                                 std::int64_t panel_bytes, const FillRows& fill, const PanelProgress& progress = {});

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ranges>
 #include <set>
 
 #include "base/text.hpp"
@@ -101,8 +100,13 @@ void RunWriter::Books::verify_files(const CommitRecord& record) {
 void RunWriter::Books::delete_later_checkpoints(const std::vector<CheckpointEntry>& entries) {
   for (const auto& entry : entries) {
     const bool later = std::tuple(entry.step, entry.epoch) > std::tuple(committed_.step, committed_.epoch);
-    if (!entry.problem.empty()) log_.warn("deleting {} ({})", entry.path.filename().string(), entry.problem);
-    if (later || !entry.problem.empty()) remove_path(entry.path);
+    if (!entry.problem.empty()) {
+      // Not deleted: whether it is damaged, or the disk did not answer, cannot be told.
+      log_.warn("setting {} aside as .damaged ({})", entry.path.filename().string(), entry.problem);
+      rename_path(entry.path, entry.path.string() + ".damaged");
+    } else if (later) {
+      remove_path(entry.path);
+    }
   }
   sync_folder(directory_.checkpoints());
 }
@@ -187,12 +191,12 @@ void RunWriter::Books::publish_views(const std::vector<TableSource>& sources) {
 }
 
 void RunWriter::Books::retain_checkpoints() const {
-  if (options_.keep_last <= 0) return;
+  if (options_.retention.keep_last <= 0) return;
   auto entries = list_checkpoints(directory_.path());
-  const auto surplus = static_cast<std::ptrdiff_t>(entries.size()) - options_.keep_last;
-  for (const auto& entry : entries | std::views::take(std::max<std::ptrdiff_t>(surplus, 0))) {
-    if (options_.keep_every == 0 || entry.epoch % options_.keep_every != 0) remove_path(entry.path);
-  }
+  std::erase_if(entries, [](const auto& entry) { return !entry.problem.empty(); });
+  std::vector<std::int64_t> epochs;
+  for (const auto& entry : entries) epochs.push_back(entry.epoch);
+  for (const auto i : surplus_checkpoints(epochs, options_.retention)) remove_path(entries[i].path);
 }
 
 }  // namespace grokscope

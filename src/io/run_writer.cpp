@@ -39,9 +39,13 @@ void RunWriter::set_group_attributes(const std::string& view, const std::string&
 
 void RunWriter::write_matrix(const std::string& view, const std::string& group, const std::string& name,
                              const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill) {
+  const FillRows watched_fill = [&](IndexRange rows, std::span<double> out) {
+    if (options_.panel_begins) options_.panel_begins();
+    fill(rows, out);
+  };
   if (spec.bytes() <= options_.own_file_bytes) {
-    const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, fill);
-    comm_.on_root([&] { books_->pending.write(view, group, matrix, {}, spec.gzip_level); });
+    const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, watched_fill);
+    comm_.on_root([&] { books_->pending.write(view, group, matrix, spec.attributes, spec.gzip_level); });
     return;
   }
   std::string file_name;
@@ -49,7 +53,7 @@ void RunWriter::write_matrix(const std::string& view, const std::string& group, 
   file_name = comm_.broadcast_text(file_name);
   const auto unfinished = directory_.work() / file_name;
   comm_.on_root([&] { make_folder(directory_.work()); });
-  const auto file = write_matrix_file(comm_, unfinished, name, spec, my_rows, options_.panel_bytes, fill,
+  const auto file = write_matrix_file(comm_, unfinished, name, spec, my_rows, options_.panel_bytes, watched_fill,
                                       books_ ? books_->show_panels_of(file_name, spec.bytes()) : PanelProgress());
   comm_.on_root([&] { books_->pending.add_matrix(view, group, name, file); });
 }
@@ -79,6 +83,11 @@ void RunWriter::set_provenance(Attributes provenance) {
     launches.emplace_back();
   }
   launches[*books_->launch] = std::move(provenance);
+}
+
+std::optional<Attributes> RunWriter::previous_launch() const {
+  if (!books_ || books_->facts.launches.empty()) return std::nullopt;
+  return books_->facts.launches.back();
 }
 
 void RunWriter::commit(const Checkpoint& checkpoint) {

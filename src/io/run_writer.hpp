@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/record.hpp"
 #include "io/checkpoint.hpp"
 #include "io/matrix_file.hpp"
+#include "io/retention.hpp"
 #include "io/run_directory.hpp"
 #include "io/run_facts.hpp"
 
@@ -22,9 +24,9 @@ namespace grokscope {
 struct WriterOptions {
   std::int64_t own_file_bytes = 64'000'000;  ///< a larger matrix gets a file of its own, written in parallel
   std::int64_t panel_bytes = 64'000'000;     ///< buffer of each rank while a matrix is written
-  int keep_last = 0;                         ///< number of newest checkpoints to keep, 0 for all
-  std::int64_t keep_every = 0;  ///< of older ones, keep those of epochs divisible by this; 0 for none
+  Retention retention;                       ///< of checkpoints; the center is said by keep_around()
   Attributes root_attributes;   ///< of every published file
+  std::function<void()> panel_begins = {};  ///< called before each panel of a matrix is formed, on every rank
 };
 
 class RunWriter {
@@ -69,6 +71,12 @@ class RunWriter {
   void set_fixed_arrays(std::vector<NamedArray> arrays);
   void set_summary(const std::string& group, Summary summary);
   void set_provenance(Attributes provenance);
+  /// What the launch before this one said of itself, nothing where there was none. Before set_provenance; the root's answer
+  /// counts.
+  std::optional<Attributes> previous_launch() const;
+
+  /// From now on the checkpoints around this epoch are kept, as options.retention says. Local; the root's call counts.
+  void keep_around(std::int64_t epoch) { options_.retention.center = epoch; }
 
   /// Makes everything so far, and the root's `checkpoint`, survive as one. Collective over comm.
   void commit(const Checkpoint& checkpoint);

@@ -61,7 +61,7 @@ class ElpaObject {
  private:
   void set(const char* name, std::int64_t value) {
     int status = ELPA_OK;
-    elpa_set_integer(handle_, name, static_cast<int>(value), &status);
+    elpa_set_integer(handle_, name, fortran_int(value), &status);
     check_elpa(status, name);
   }
 

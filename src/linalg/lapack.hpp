@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "base/error.hpp"
+#include "base/narrow.hpp"
 
 extern "C" {
 void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
@@ -28,11 +28,10 @@ void dsterf_(const int* n, double* d, double* e, int* info);
 
 namespace grokscope {
 
-/// Narrows a size for the 32-bit integers of LAPACK, ScaLAPACK and ELPA; throws InternalError when it does
-/// not fit.
+/// Narrows a size, or the length of a workspace, for the 32-bit integers of BLAS, LAPACK, ScaLAPACK and ELPA; throws
+/// UserError when it does not fit.
 inline int fortran_int(std::int64_t value) {
-  require(value >= 0 && value <= INT32_MAX, "a matrix size does not fit LAPACK's 32-bit integers");
-  return static_cast<int>(value);
+  return narrow_to_int(value, "rows, columns or elements of workspace", "LAPACK");
 }
 
 }  // namespace grokscope

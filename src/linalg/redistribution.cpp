@@ -139,7 +139,54 @@ void unpack_mirrored(DistributedMatrix& matrix, const Messages& received, IndexR
   }
 }
 
+/// The elements on and below the diagonal of the block from `first` on, in the columns of `panel` (of the block), each for
+/// the rank that holds it in the block.
+Messages pack_block(const DistributedMatrix& matrix, const DistributedMatrix& block, std::int64_t first, IndexRange panel) {
+  const Layout from = layout_of(matrix), to = layout_of(block);
+  Messages send(static_cast<std::size_t>(matrix.comm().size()));
+  const auto cols = from.local_cols({first + panel.begin, first + panel.end});
+  const auto end = from.row < 0 ? 0 : from.rows.local_lower_bound(first + block.rows(), from.row);
+  for (std::int64_t j_loc = cols.begin; j_loc < cols.end; ++j_loc) {
+    const std::int64_t j_glob = matrix.global_col(j_loc);
+    const int peer_col = to.cols.owner(j_glob - first);
+    for (std::int64_t i_loc = from.rows.local_lower_bound(j_glob, from.row); i_loc < end; ++i_loc) {
+      const int peer_row = to.rows.owner(matrix.global_row(i_loc) - first);
+      send[static_cast<std::size_t>(to.rank_of(peer_row, peer_col))].push_back(matrix.local_at(i_loc, j_loc));
+    }
+  }
+  return send;
+}
+
+/// Takes them in the order of pack_block(): by column, then by row.
+void unpack_block(const DistributedMatrix& matrix, DistributedMatrix& block, const Messages& received, std::int64_t first,
+                  IndexRange panel) {
+  const Layout from = layout_of(matrix), to = layout_of(block);
+  std::vector<std::size_t> next(received.size());
+  const auto cols = to.local_cols(panel);
+  for (std::int64_t j_loc = cols.begin; j_loc < cols.end; ++j_loc) {
+    const std::int64_t j_glob = block.global_col(j_loc);
+    const int peer_col = from.cols.owner(first + j_glob);
+    for (std::int64_t i_loc = to.rows.local_lower_bound(j_glob, to.row); i_loc < block.local_rows(); ++i_loc) {
+      const int peer_row = from.rows.owner(first + block.global_row(i_loc));
+      const auto peer = static_cast<std::size_t>(from.rank_of(peer_row, peer_col));
+      block.local_at(i_loc, j_loc) = received[peer][next[peer]++];
+    }
+  }
+}
+
 }  // namespace
+
+DistributedMatrix diagonal_block(const DistributedMatrix& matrix, IndexRange range, std::int64_t nb) {
+  require(0 <= range.begin && range.begin <= range.end && range.end <= std::min(matrix.rows(), matrix.cols()),
+          "a diagonal block lies outside its matrix");
+  DistributedMatrix block(range.size(), range.size(), nb, matrix.grid());
+  block.set_triangles(Triangles::lower);
+  for (const IndexRange panel : panels_of(range.size(), range.size(), matrix.comm().size())) {
+    const auto received = matrix.comm().exchange(pack_block(matrix, block, range.begin, panel));
+    unpack_block(matrix, block, received, range.begin, panel);
+  }
+  return block;
+}
 
 void mirror_lower(DistributedMatrix& matrix) {
   require(matrix.rows() == matrix.cols(), "only a square matrix can be mirrored");

@@ -19,6 +19,10 @@ void mirror_lower(DistributedMatrix& matrix);
 /// Collective over the communicator.
 DistributedMatrix move_to(const DistributedMatrix& matrix, const ProcessGrid& grid, std::int64_t nb);
 
+/// Returns the lower triangle of the square block whose rows and columns are `range`, on the same grid. Memory per rank: its
+/// piece of the block, and messages as above. Collective over the communicator.
+DistributedMatrix diagonal_block(const DistributedMatrix& matrix, IndexRange range, std::int64_t nb);
+
 /// Returns the matrix column-major on rank 0 (what lies outside the stored triangle is copied too, and means
 /// nothing), an empty vector elsewhere. Memory on rank 0: 8 rows cols bytes. Collective over the matrix's
 /// communicator.

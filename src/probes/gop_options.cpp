@@ -68,11 +68,20 @@ void StorageOptions::declare(Schema& s) {
   s.add("store_full_gop", store_full_gop,
         "keep the GOP of all parameters: true (or dense), P x P numbers; factors, which rebuild it exactly").not_scientific();
   s.add("store_layer_gops", store_layer_gops, "the same for the GOP of every layer").not_scientific();
+  s.add("layout", layout, "of stored matrices: square, P x P; lower, the tiles of the lower triangle, half as many bytes")
+      .one_of({"square", "lower"}).not_scientific();
   s.add("panel_memory_gb", panel_memory_gb, "memory of a rank for the rows of a dense GOP that are formed at a time")
       .unit("GB").above(0).not_scientific();
   s.add("gop_schedule", gop_schedule, "tracked moments at which matrices are stored; the last one always is").not_scientific();
   s.add("float_precision", float_precision, "of stored matrices").one_of({"float32", "float64"}).not_scientific();
-  s.add("keep_checkpoints", keep_checkpoints, "newest checkpoints kept, 0: all").at_least(0).not_scientific();
+  s.add("keep_checkpoints", keep_checkpoints, "newest checkpoints kept, 0: all; those of computational_limits.checkpoint_epochs "
+                                              "always are").at_least(0).not_scientific();
+  s.add("keep_every", keep_every, "of older ones, those of epochs divisible by this are kept, 0: none").unit("epoch").at_least(0)
+      .not_scientific();
+  s.add("keep_around_t_gen", keep_around_t_gen, "of older ones, this many before and from generalisation on are kept")
+      .at_least(0).not_scientific();
+  s.add("disk_budget_gb", disk_budget_gb, "what the run directory may take; the run commits and stops before it takes more, 0: "
+                                          "the whole disk").unit("GB").at_least(0).not_scientific();
 }
 
 }  // namespace grokscope

@@ -66,10 +66,14 @@ struct StorageOptions {
   std::int64_t compression_level = 4;
   StorePolicy store_full_gop = StorePolicy::none;
   StorePolicy store_layer_gops = StorePolicy::none;
+  std::string layout = "square";
   double panel_memory_gb = 0.5;
   ScheduleOptions gop_schedule = every_thousand_epochs();
   std::string float_precision = "float64";
   std::int64_t keep_checkpoints = 0;
+  std::int64_t keep_every = 0;
+  std::int64_t keep_around_t_gen = 0;
+  double disk_budget_gb = 0;
 
   void declare(Schema& s);
 

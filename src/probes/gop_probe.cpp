@@ -28,7 +28,7 @@ Description gop_description() {
 
 }  // namespace
 
-GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
+GopProbe::GopProbe(ProbeSurroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
                    const TrainingOptions& training, std::int64_t last, bool full_batch, double memory_per_rank_gb)
     : around_(around), options_(options), storage_(storage),
       tracked_(tracked_examples(around.task.data(), options, static_cast<std::uint64_t>(training.seed))),
@@ -43,7 +43,7 @@ GopProbe::GopProbe(Surroundings around, const GopTrackingOptions& options, const
 }
 
 GradientMatrix GopProbe::gradients(StepPass* pass) const {
-  if (pass != nullptr && shares_backward_) return GradientMatrix(around_.comm, std::move(pass->taps));
+  if (pass != nullptr && shares_backward_) return GradientMatrix(around_.comm, pass->taps);
   const auto timer = around_.timers.scope("tracking_pass");
   return gradients_of(around_.comm, around_.task, tracked_);
 }
@@ -127,16 +127,34 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
   if (storing_.due(now)) store_matrices(g, group);
 }
 
+std::string GopProbe::matrix_name() const { return storage_.layout == "lower" ? "gop_lower" : "gop"; }
+
+void GopProbe::store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g, IndexRange range,
+                            std::uint64_t identity) {
+  const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
+  const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
+  MatrixSpec spec{range.size(), range.size(), dtype, level, gop_description(), identity};
+  FillRows fill = [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); };
+  if (storage_.layout == "lower") {
+    const auto tiles = LowerTiles::of(range.size());
+    spec.rows = tiles.count();
+    spec.cols = tiles.width * tiles.width;
+    spec.tile = tiles.width;
+    spec.description.definition += "; tile k of the lower triangle, row of tiles by row of tiles: (0, 0), (1, 0), (1, 1), "
+                                   "(2, 0), ...; what a tile has beyond the matrix is 0";
+    spec.attributes = {{"width", range.size()}, {"tile", tiles.width}};
+    fill = [&](IndexRange which, std::span<double> out) { fill_lower_tiles(g, range, which, out); };
+  }
+  around_.writer.write_matrix(view, group, matrix_name(), spec, even_share(spec.rows, around_.comm.size(), around_.comm.rank()),
+                              fill);
+}
+
 void GopProbe::store_matrices(const GradientMatrix& g, const std::string& group) {
   const auto theta = around_.task.model().parameters.flat().to(at::kCPU, at::kDouble).contiguous();
   const auto ids = tracked_.ids.to(at::kCPU).contiguous();
   const auto state = hash_bytes(ids.data_ptr(), ids.nbytes(), hash_bytes(theta.data_ptr(), theta.nbytes()));
   const auto write_dense = [&](const std::string& view, const std::string& where, IndexRange range) {
-    const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
-    const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
-    around_.writer.write_matrix(view, where, "gop", {range.size(), range.size(), dtype, level, gop_description(), state},
-                                even_share(range.size(), around_.comm.size(), around_.comm.rank()),
-                                [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); });
+    store_matrix(view, where, g, range, state);
   };
   const auto full = storage_.store_full_gop, by_layer = storage_.store_layer_gops;
   const auto& layers = around_.task.model().parameters.layers();
@@ -144,7 +162,7 @@ void GopProbe::store_matrices(const GradientMatrix& g, const std::string& group)
   for (const auto& layer : layers) {
     const auto layer_group = group + "/" + layer.name;
     if (full == StorePolicy::dense && layers.size() == 1) {
-      around_.writer.link("gop_layers", layer_group, "gop", "gop_full/" + group + "/gop");
+      around_.writer.link("gop_layers", layer_group, matrix_name(), "gop_full/" + group + "/" + matrix_name());
     } else if (by_layer == StorePolicy::dense) {
       write_dense("gop_layers", layer_group, layer.range);
     }

@@ -9,17 +9,8 @@ namespace grokscope {
 
 class GopProbe : public Probe {
  public:
-  struct Surroundings {
-    const Communicator& comm;
-    Task& task;
-    RunWriter& writer;
-    Log& log;
-    TimerTree& timers;
-    StopFlag& stop;
-  };
-
   /// `last` is the end of the run in the unit of the schedule. Collective.
-  GopProbe(Surroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
+  GopProbe(ProbeSurroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
            const TrainingOptions& training, std::int64_t last, bool full_batch, double memory_per_rank_gb);
 
   std::string name() const override { return "gop"; }
@@ -38,8 +29,12 @@ class GopProbe : public Probe {
   GradientMatrix gradients(StepPass* pass) const;
   void store(const Moment& now, const GradientMatrix& g, GopResult& result);
   void store_matrices(const GradientMatrix& g, const std::string& group);
+  /// The dense GOP of some parameters, in the configured layout, as matrix_name() in a group of a view.
+  void store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g, IndexRange range,
+                    std::uint64_t identity);
+  std::string matrix_name() const;
 
-  Surroundings around_;
+  ProbeSurroundings around_;
   GopTrackingOptions options_;
   StorageOptions storage_;
   Dataset tracked_;

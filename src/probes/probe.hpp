@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,16 +33,42 @@ class Probe {
   virtual bool due(const Moment& now) const = 0;
   /// True when the taps of the training batch are the ones it needs, so that no second pass is made.
   virtual bool uses_training_taps() const = 0;
-  /// Measures and hands the results to the writer. Collective.
+  /// Measures and hands the results to the writer, all of them or, where it throws, none. Collective.
   virtual void measure(const ProbeMoment& moment) = 0;
-  /// What must survive a restart.
-  virtual std::vector<NamedArray> state() const = 0;
+  /// What must survive a restart, under names of the probe's own: "probes/<name>/...".
+  virtual std::vector<NamedArray> state() const { return {}; }
   /// Collective.
-  virtual void load(std::span<const NamedArray> arrays) = 0;
+  virtual void load(std::span<const NamedArray>) {}
   /// Tells every evaluation; the probe may measure earlier moments now. Collective.
-  virtual void evaluated(const Moment& now, const Evaluation& evaluation) = 0;
+  virtual void evaluated(const Moment&, const Evaluation&) {}
   /// Gives back what needs peers to be given back. Collective.
-  virtual void release() = 0;
+  virtual void release() {}
+};
+
+/// What a probe may use of its run; everything outlives the probe.
+struct ProbeSurroundings {
+  const Communicator& comm;
+  Task& task;
+  RunWriter& writer;
+  Log& log;
+  TimerTree& timers;
+  StopFlag& stop;
+};
+
+/// The keys of a probe that a program brings along, and how it is made of them.
+class ProbeOptions {
+ public:
+  virtual ~ProbeOptions() = default;
+  /// The keys of the section `probes.<name>`.
+  virtual void declare(Schema& s) = 0;
+  /// Returns the probe, or nothing where it is switched off. The task has its data and model. Collective.
+  virtual std::unique_ptr<Probe> make(const ProbeSurroundings& around) const = 0;
+};
+
+/// A probe that a program brings along, for any experiment. Its series belong under `probes/<name>`.
+struct ProbeKind {
+  std::string name;
+  std::function<std::unique_ptr<ProbeOptions>()> make;
 };
 
 }  // namespace grokscope

@@ -32,7 +32,10 @@ struct Arguments {
   std::string verbosity = "normal";
   ReproduceOptions reproduce;
   bool fresh = false;
-  int ranks = 1;
+  std::string ranks = "1";
+  PlanRequest plan;
+  double latency_us = 2;
+  double bandwidth_gbs = 5;
   std::int64_t epoch = -1;
   std::string rows, cols, layer, output;
   bool merge = false;
@@ -82,6 +85,14 @@ int parallel_command(int argc, char** argv, const std::function<int(const Commun
   }
   mpi->finalize();
   return code;
+}
+
+PlanRequest plan_request(const Arguments& a) {
+  auto request = a.plan;
+  parse_ranks(a.ranks, request);
+  request.rates.latency_s = a.latency_us * 1e-6;
+  request.rates.network_bytes = a.bandwidth_gbs * 1e9;
+  return request;
 }
 
 SessionOptions session_options(const Arguments& a, int argc, char** argv) {
@@ -171,7 +182,11 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   auto* check = app.add_subcommand("check", "Validates a configuration and prints the plan. Needs no MPI.");
   check->add_option("config", a.config, "configuration (YAML)")->required();
   check->add_option("overrides", a.overrides, overrides_help);
-  check->add_option("--ranks", a.ranks, "plan for this many ranks")->check(CLI::PositiveNumber);
+  check->add_option("--ranks", a.ranks, "plan for this many ranks; 1:1024 adds a table of 1, 2, 4, ... ranks");
+  check->add_option("--latency-us", a.latency_us, "of the network, for the estimate of time (default 2)")->check(CLI::NonNegativeNumber);
+  check->add_option("--bandwidth-gbs", a.bandwidth_gbs, "of the network between two ranks, in GB/s (default 5)")
+      ->check(CLI::PositiveNumber);
+  check->add_flag("!--no-calibration", a.plan.calibrate, "estimate from the rates of a reference machine; measure nothing");
 
   auto* analyze = app.add_subcommand("analyze", "Measures again from stored checkpoints, on any rank count.");
   analyze->add_option("run_dir", a.config, "a run directory")->required();
@@ -213,14 +228,15 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   if (*list) return local_command([&] { return list_text(experiments); });
   if (*describe) {
     return local_command([&] {
-      return a.name == "study" ? describe_study_text() : describe_text(find_experiment(a.name, experiments));
+      return a.name == "study" ? describe_study_text() : describe_text(a.name, experiments);
     });
   }
   if (*version) return local_command([] { return version_text() + "\n"; });
   if (*check) {
     return local_command([&] {
-      if (is_study(a.config)) return plan_text(*load_study(a.config, a.overrides, experiments), a.ranks);
-      return make_plan(*load_configuration(a.config, a.overrides, experiments), a.ranks).text;
+      const auto request = plan_request(a);
+      if (is_study(a.config)) return plan_text(*load_study(a.config, a.overrides, experiments), request);
+      return make_plan(*load_configuration(a.config, a.overrides, experiments), request).text;
     });
   }
   return parallel_command(argc, argv, [&](const Communicator& world) {

@@ -23,7 +23,7 @@ std::string read_file(const std::filesystem::path& path) {
   return text.str();
 }
 
-std::unique_ptr<RunConfiguration> declared(const Experiment& experiment) {
+std::unique_ptr<RunConfiguration> declared(const Experiment& experiment, std::span<const ProbeKind> probes) {
   auto configuration = std::make_unique<RunConfiguration>();
   auto& c = *configuration;
   c.task = experiment.make();
@@ -36,6 +36,10 @@ std::unique_ptr<RunConfiguration> declared(const Experiment& experiment) {
   c.gop.declare(c.schemas.section("gop_tracking"));
   c.storage.declare(c.schemas.section("storage"));
   c.limits.declare(c.schemas.section("computational_limits"));
+  for (const auto& kind : probes) {
+    c.probes.push_back(kind.make());
+    c.probes.back()->declare(c.schemas.section("probes." + kind.name));
+  }
   c.schemas.section("").add("expected", c.expected, "claims that the end of the run is compared with").not_scientific();
   return configuration;
 }
@@ -100,7 +104,7 @@ std::unique_ptr<RunConfiguration> configuration_of(const Node& root, const std::
                                 name->mark.text(), name->scalar,
                                 nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest)));
   }
-  auto configuration = declared(find_experiment(name->scalar, experiments));
+  auto configuration = declared(find_experiment(name->scalar, experiments), experiments.probes());
   assign(root, configuration->schemas);
   check_together(root, *configuration);
   configuration->experiments = experiments;
@@ -142,6 +146,8 @@ std::unique_ptr<RunConfiguration> load_run(const std::filesystem::path& run_dire
   return configuration;
 }
 
-std::unique_ptr<RunConfiguration> default_configuration(const Experiment& experiment) { return declared(experiment); }
+std::unique_ptr<RunConfiguration> default_configuration(const std::string& name, Experiments experiments) {
+  return declared(find_experiment(name, experiments), experiments.probes());
+}
 
 }  // namespace grokscope

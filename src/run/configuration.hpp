@@ -10,13 +10,27 @@
 
 #include "config/resolved.hpp"
 #include "probes/gop_options.hpp"
+#include "probes/probe.hpp"
 #include "run/options.hpp"
 #include "train/task.hpp"
 
 namespace grokscope {
 
-/// The experiments that this program knows, in order; handed in by main.
-using Experiments = std::span<const Experiment>;
+/// What this program knows, handed in by main: its experiments, in order, and probes beside ours. Both must outlive it.
+class Experiments {
+ public:
+  Experiments() = default;
+  Experiments(std::span<const Experiment> all, std::span<const ProbeKind> probes) : all_(all), probes_(probes) {}
+  Experiments(const std::vector<Experiment>& all) : all_(all) {}
+
+  auto begin() const { return all_.begin(); }
+  auto end() const { return all_.end(); }
+  std::span<const ProbeKind> probes() const { return probes_; }
+
+ private:
+  std::span<const Experiment> all_;
+  std::span<const ProbeKind> probes_;
+};
 
 /// All options of one run. Stays in place: the schemas point into it.
 struct RunConfiguration {
@@ -25,6 +39,7 @@ struct RunConfiguration {
   GopTrackingOptions gop;
   StorageOptions storage;
   LimitOptions limits;
+  std::vector<std::unique_ptr<ProbeOptions>> probes;  ///< those that the program brings along
   std::vector<Expectation> expected;
   std::unique_ptr<Task> task;
   Schemas schemas;
@@ -51,7 +66,7 @@ std::unique_ptr<RunConfiguration> load_run(const std::filesystem::path& run_dire
                                            std::span<const std::string> overrides, Experiments experiments);
 
 /// All keys of an experiment with their defaults, for `describe`.
-std::unique_ptr<RunConfiguration> default_configuration(const Experiment& experiment);
+std::unique_ptr<RunConfiguration> default_configuration(const std::string& name, Experiments experiments);
 
 const Experiment& find_experiment(const std::string& name, Experiments experiments);
 

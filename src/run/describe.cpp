@@ -28,8 +28,9 @@ std::string list_text(Experiments experiments) {
                             "Several of these runs as one: members, grid, seeds ('grokscope describe study')");
 }
 
-std::string describe_text(const Experiment& experiment) {
-  const auto configuration = default_configuration(experiment);
+std::string describe_text(const std::string& name, Experiments experiments) {
+  const auto& experiment = find_experiment(name, experiments);
+  const auto configuration = default_configuration(name, experiments);
   auto text = fmt::format("# {}\n\n{}\n\nClaim: {}\n\nSource: {}\n\n", experiment.info.name, experiment.info.title,
                           experiment.info.claim, experiment.info.citation);
   return text + key_tables(configuration->schemas);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -91,6 +92,12 @@ bool holds(const Expectation& e, double number) {
   return number >= e.value.values[0] && number <= e.value.values[1];
 }
 
+/// " > 1000", " in 1.5 .. 2.5"
+std::string bounds_text(const Bounds& b) {
+  if (b.above && b.below) return fmt::format(" in {:g} .. {:g}", *b.above, *b.below);
+  return b.above ? fmt::format(" > {:g}", *b.above) : fmt::format(" < {:g}", b.below.value_or(kMissing));
+}
+
 std::string what_text(const Expectation& e) {
   std::string what = e.divided_by ? fmt::format("{} / {}", e.quantity, *e.divided_by) : e.quantity;
   if (e.first) {
@@ -105,11 +112,14 @@ std::string what_text(const Expectation& e) {
     what = *e.take + " of " + what;
   }
   if (!e.over || e.is == "never") return what;
-  return fmt::format("{} over seeds of {}", e.take.value_or("median"), what);
+  if (e.where) what += bounds_text(*e.where);
+  return fmt::format("{} over {} of {}", e.take.value_or("median"), *e.over, what);
 }
 
 std::string wanted_text(const Expectation& e) {
-  if (e.is == "never") return e.over ? "never happens in any seed" : "never happens";
+  if (e.is == "never")
+    return e.over ? fmt::format("never happens in any {}", *e.over == "seeds" ? "seed" : "member")
+                  : "never happens";
   if (e.is != "within") return fmt::format("{} {:g}", e.is, e.value.values[0]);
   if (e.rel_tol > 0) return fmt::format("within {:g} % of {:g}", 100 * e.rel_tol, e.value.values[0]);
   return fmt::format("within {:g} .. {:g}", e.value.values[0], e.value.values[1]);
@@ -136,6 +146,9 @@ std::vector<double> numbers_at(const Expectation& e, const std::vector<Place>& p
   return numbers;
 }
 
+/// A time that does not come: later than all others.
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
 /// Divides seed by seed; a divisor that has one place serves all.
 void divide(const Expectation& e, const std::vector<Place>& places, const FindPlaces& find_places,
             std::vector<double>& numbers, std::string& problem) {
@@ -159,39 +172,54 @@ double median(std::vector<double> values) {
   return n % 2 == 1 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-/// One number of all seeds.
-double taken_over_seeds(const Expectation& e, const std::vector<double>& numbers, std::string& problem) {
-  const auto missing = std::count_if(numbers.begin(), numbers.end(), [](double v) { return std::isnan(v); });
+bool is_counted(const Expectation& e, double number) {
+  if (std::isnan(number)) return false;
+  return !e.where || (number > e.where->above.value_or(-kNever) && number < e.where->below.value_or(kNever));
+}
+
+/// One number of all seeds or members.
+double taken_over_all(const Expectation& e, std::vector<double> numbers, std::string& problem) {
   const auto take = e.take.value_or("median");
-  const auto n = static_cast<std::ptrdiff_t>(numbers.size());
   if (e.is == "never") {
     const auto found = std::find_if(numbers.begin(), numbers.end(), [](double v) { return !std::isnan(v); });
     return found == numbers.end() ? kMissing : *found;
   }
-  if (take == "count") return static_cast<double>(n - missing);
-  if (missing > 0) {
-    problem = fmt::format("missing in {} of {} seeds", missing, n);
+  if (take == "count") {
+    return static_cast<double>(
+        std::count_if(numbers.begin(), numbers.end(), [&](double v) { return is_counted(e, v); }));
+  }
+  const auto missing = std::count_if(numbers.begin(), numbers.end(), [](double v) { return std::isnan(v); });
+  if (missing > 0 && e.missing == "spoils") {
+    problem = fmt::format("missing in {} of {} {}", missing, numbers.size(), *e.over);
     return kMissing;
   }
-  if (take == "min") return *std::min_element(numbers.begin(), numbers.end());
-  if (take == "max") return *std::max_element(numbers.begin(), numbers.end());
-  if (take == "mean") return std::accumulate(numbers.begin(), numbers.end(), 0.0) / static_cast<double>(n);
-  return median(numbers);
+  std::replace_if(
+      numbers.begin(), numbers.end(), [](double v) { return std::isnan(v); }, kNever);
+  const double taken = take == "min"    ? *std::min_element(numbers.begin(), numbers.end())
+                       : take == "max"  ? *std::max_element(numbers.begin(), numbers.end())
+                       : take == "mean" ? std::accumulate(numbers.begin(), numbers.end(), 0.0) /
+                                              static_cast<double>(numbers.size())
+                                        : median(numbers);
+  return taken == kNever ? kMissing : taken;
 }
 
 Verdict verdict_on(const Expectation& e, const FindPlaces& find_places) {
-  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.source};
+  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.paper, e.source};
   const auto places = find_places(e.quantity);
   std::string problem;
   auto numbers = numbers_at(e, places, problem);
   if (problem.empty() && e.divided_by) divide(e, places, find_places, numbers, problem);
   if (problem.empty()) {
-    verdict.number = e.over ? taken_over_seeds(e, numbers, problem) : numbers.front();
+    verdict.number = e.over ? taken_over_all(e, numbers, problem) : numbers.front();
     verdict.found = std::isnan(verdict.number) ? "never" : fmt::format("{:.6g}", verdict.number);
     verdict.met = problem.empty() && holds(e, verdict.number);
   }
   if (!problem.empty()) verdict.found = problem;
   return verdict;
+}
+
+bool is_of_all_members(const std::string& quantity) {
+  return quantity.starts_with("members/*/");
 }
 
 void check_quantity(const Expectation& e, const std::string& key, const std::string& quantity,
@@ -201,8 +229,29 @@ void check_quantity(const Expectation& e, const std::string& key, const std::str
     problems.add(key, fmt::format("'{}' is not members/NAME/DATASET of a member of this study", quantity), "",
                  "NAME is a member's, with or without its seed");
   } else if (places.size() > 1 && !e.over) {
-    problems.add(key, fmt::format("'{}' is there once for each of {} seeds", quantity, places.size()), "",
-                 "add over: seeds, or name one of them as " + places.front().member);
+    const auto each = is_of_all_members(quantity) ? "members" : "seeds";
+    problems.add(key, fmt::format("'{}' is there once for each of {} {}", quantity, places.size(), each), "",
+                 fmt::format("add over: {}, or name one of them as {}", each, places.front().member));
+  } else if (e.over && (*e.over == "members") != is_of_all_members(quantity)) {
+    problems.add(key, fmt::format("'{}' is not taken over {}", quantity, *e.over), "",
+                 "write over: members with members/*/DATASET, over: seeds with members/NAME/DATASET");
+  }
+}
+
+void check_over(const Expectation& e, const std::string& key, Problems& problems) {
+  const auto take = e.take.value_or("");
+  if (e.where && take != "count")
+    problems.add(key + ".where", "only a count has bounds", "", "add take: count");
+  if (e.where && !e.where->above && !e.where->below)
+    problems.add(key + ".where", "neither above nor below is given", "", "give one of them");
+  if (e.missing == "never" && (!e.over || take == "mean" || take == "count")) {
+    problems.add(key + ".missing", "never is a time for median, min and max over seeds",
+                 "a mean with it would have no value, a count leaves it out",
+                 "remove it or use take: median");
+  }
+  if (e.over && *e.over == "members" && e.divided_by) {
+    problems.add(key + ".divided_by", "members have no common seed", "so that none belongs to another",
+                 "compare two members over seeds");
   }
 }
 
@@ -246,7 +295,9 @@ void check_expectations(const std::vector<Expectation>& expected, const FindPlac
       problems.add(key + ".take", take + " is taken over seeds", "a series has last, max and min",
                    "add over: seeds");
     }
-    if (e.over && take == "last") problems.add(key + ".take", "seeds have no last one", "", "use median");
+    if (e.over && take == "last")
+      problems.add(key + ".take", *e.over + " have no last one", "", "use median");
+    check_over(e, key, problems);
     if (find_places) {
       check_quantity(e, key + ".quantity", e.quantity, find_places, problems);
       if (e.divided_by) check_quantity(e, key + ".divided_by", *e.divided_by, find_places, problems);

@@ -20,6 +20,7 @@ struct Verdict {
   std::string found;   ///< the number, or why there is none
   double number = kMissing;
   bool met = false;
+  std::string paper;  ///< what the paper says
   std::string source;
 
   /// "first epoch with training/test_loss <= 0.1: within 800 .. 4500"
@@ -37,11 +38,13 @@ struct Place {
   std::int64_t seed = 0;
 };
 
-/// Says where a quantity lies: one place, or with `over: seeds` one for each seed. Empty when there is none.
+/// Says where a quantity lies: one place, or with `over` one for each seed or member. Empty when there is
+/// none.
 using FindPlaces = std::function<std::vector<Place>(const std::string& quantity)>;
 
-/// One verdict per expectation. Over seeds, a seed without a value spoils median, mean, min and max; `never`
-/// must hold for every seed. Local.
+/// One verdict per expectation. Over seeds, a seed without a value spoils median, mean, min and max unless
+/// `missing: never` says that it is later than all others (then a median exists while more than half of the
+/// seeds have a value); `is: never` must hold for every seed. Local.
 std::vector<Verdict> compare(const std::vector<Expectation>& expected, const FindPlaces& find_places);
 
 /// The same for the file of one run. Local.

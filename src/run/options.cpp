@@ -22,14 +22,20 @@ void ExperimentOptions::declare(Schema& s) {
 }
 
 void LimitOptions::declare(Schema& s) {
-  s.add("max_gop_size_gb", max_gop_size_gb, "refuse to store a matrix larger than this").unit("GB").above(0).not_scientific();
-  s.add("warn_if_exceeds_gb", warn_if_exceeds_gb, "warn when a stored matrix is larger than this").unit("GB").above(0)
+  s.add("max_gop_size_gb", max_gop_size_gb, "refuse to store more than this at one moment, matrices and factors together").unit("GB").above(0).not_scientific();
+  s.add("warn_if_exceeds_gb", warn_if_exceeds_gb, "warn when more than this is stored at one moment").unit("GB").above(0)
       .not_scientific();
   s.add("memory_per_rank_gb", memory_per_rank_gb, "what a distributed P x P matrix may take of a rank's memory; decides the side")
       .unit("GB").above(0);
   s.add("checkpoint_frequency", checkpoint_frequency, "epochs between commits").unit("epoch").at_least(1).not_scientific();
   s.add("checkpoint_epochs", checkpoint_epochs, "epochs that are committed whatever commits cost, as is the one where t_gen "
                                                 "falls: what other runs start from").unit("epoch").at_least(1).not_scientific();
+  s.add("max_silence_s", max_silence_s, "end the job when a rank shows no sign of life for so long; longer than the longest "
+                                        "eigenvalue problem, 0: never").unit("s").at_least(0).not_scientific();
+  s.add("keep_free_memory_gb", keep_free_memory_gb, "commit and stop when a rank's node has less memory left").unit("GB").at_least(0)
+      .not_scientific();
+  s.add("keep_free_disk_gb", keep_free_disk_gb, "commit and stop when the disk would have less left after the next commit")
+      .unit("GB").at_least(0).not_scientific();
   s.add("threads_per_rank", threads_per_rank, "threads of LibTorch and BLAS in each rank").at_least(1).not_scientific();
 }
 
@@ -39,9 +45,14 @@ void Crossing::declare(Schema& s) {
   s.add("unit", unit, "what is returned").one_of({"step", "epoch"});
 }
 
+void Bounds::declare(Schema& s) {
+  s.add("above", above, "numbers greater than this");
+  s.add("below", below, "numbers less than this");
+}
+
 void Expectation::declare(Schema& s) {
   s.add("quantity", quantity, "dataset in metrics.h5: test_loss, training/test_acc, events/t_gen; in a study members/NAME/ "
-                              "and one of these").required();
+                              "and one of these, with * for all members").required();
   s.add("is", is, "how it must compare").one_of({"within", "below", "above", "never"});
   s.add("value", value, "[low, high] for within with rel_tol 0, else one number");
   s.add("rel_tol", rel_tol, "within: allowed relative difference from the one value").at_least(0);
@@ -51,8 +62,13 @@ void Expectation::declare(Schema& s) {
       .unit("event");
   s.add("take", take, "what of a series is compared: last (default), max, min; over seeds: median (default), mean, min, "
                       "max, count (of seeds that have a value)").one_of({"last", "max", "min", "median", "mean", "count"});
-  s.add("over", over, "one number of all seeds of a study's member, not one for each").one_of({"seeds"});
+  s.add("over", over, "one number of all seeds of a study's member, or of all its members (members/*/...), not one for each")
+      .one_of({"seeds", "members"});
+  s.add("where", where, "take: count: which numbers are counted; none: all that are there");
+  s.add("missing", missing, "over seeds: one without a value leaves none for all, or (times: median, min, max) is later than all "
+                            "others").one_of({"spoils", "never"});
   s.add("divided_by", divided_by, "another quantity, looked at in the same way; their ratio is compared, seed by seed");
+  s.add("paper", paper, "what the paper says of this quantity, as the table of `reproduce` shows it");
   s.add("source", source, "where the claim stands: 'papers.md 03.4'");
   s.add("why", why, "the reason for a tolerance wider than the source's");
 }

@@ -23,6 +23,9 @@ struct LimitOptions {
   std::int64_t checkpoint_frequency = 1000;
   std::vector<std::int64_t> checkpoint_epochs;
   std::int64_t threads_per_rank = 1;
+  double max_silence_s = 7200;
+  double keep_free_memory_gb = 0.25;
+  double keep_free_disk_gb = 0;
   void declare(Schema& s);
 };
 
@@ -46,6 +49,13 @@ struct Crossing {
   void declare(Schema& s);
 };
 
+/// Which numbers are counted.
+struct Bounds {
+  std::optional<double> above;
+  std::optional<double> below;
+  void declare(Schema& s);
+};
+
 /// One claim and how it is checked; see expected.hpp.
 struct Expectation {
   std::string quantity;
@@ -57,7 +67,10 @@ struct Expectation {
   std::optional<std::string> at_first_of;
   std::optional<std::string> take;
   std::optional<std::string> over;
+  std::optional<Bounds> where;
+  std::string missing = "spoils";
   std::optional<std::string> divided_by;
+  std::string paper;
   std::string source;
   std::string why;
   void declare(Schema& s);

@@ -3,125 +3,192 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.hpp"
-#include "gop/side.hpp"
-#include "gradients/factor_gram.hpp"
-#include "linalg/solver_choice.hpp"
+#include "base/timer.hpp"
+#include "run/calibration.hpp"
 #include "run/device.hpp"
+#include "run/workload.hpp"
 
 namespace grokscope {
 namespace {
 
-double value_bytes(const StorageOptions& s) { return s.float_precision == "float32" ? 4 : 8; }
-
-double stored_matrix_bytes(const RunConfiguration& c) {
-  const auto& parameters = c.task->model().parameters;
-  const auto square = [](std::int64_t n) { return static_cast<double>(n) * static_cast<double>(n); };
-  double numbers = c.storage.store_full_gop == StorePolicy::dense ? square(parameters.total()) : 0;
-  if (c.storage.store_layer_gops == StorePolicy::dense) {
-    for (const auto& layer : parameters.layers()) numbers += square(layer.range.size());
-  }
-  return numbers * value_bytes(c.storage);
-}
-
-struct Sizes {
-  std::int64_t examples, parameters, tracked, steps_per_epoch, steps, moments;
+/// Everything that one plan is made of.
+struct Findings {
+  Workload work;
+  StoredBytes stored;
+  ModelTimes times;
+  MachineRates rates;
+  double calibration_s = 0;  ///< 0: nothing was measured
 };
 
-Sizes sizes_of(const RunConfiguration& c) {
-  const auto& data = c.task->data();
-  const auto examples = data.train.size();
-  const auto batch = c.training.batch_size.is_full() ? examples : std::min(examples, c.training.batch_size.examples);
-  const auto per_epoch = (examples + batch - 1) / batch;
-  const auto steps = c.training.steps.value_or(c.training.epochs * per_epoch);
-  const auto& split = c.gop.split == "train" ? data.train : data.test;
-  const auto tracked = c.gop.examples.is_all() ? split.size() : std::min(split.size(), c.gop.examples.count);
-  const auto schedule = c.gop.effective_schedule();
-  const auto last = schedule.unit == "epoch" ? steps / per_epoch : steps;
-  return {examples, c.task->model().parameters.total(), tracked, per_epoch, steps,
-          c.gop.enabled ? Schedule(schedule, last).count() : 0};
+std::string seconds_text(double s) {
+  if (s < 1e-3) return fmt::format("{:.0f} us", s * 1e6);
+  if (s < 1) return fmt::format("{:.1f} ms", s * 1e3);
+  return format_duration(s);
 }
 
-/// The taps of a few examples: they know what a pair costs.
-Taps sample_taps(const RunConfiguration& c) {
-  const auto few = c.task->data().train.rows({0, std::min<std::int64_t>(4, c.task->data().train.size())});
-  return backward_pass(c.task->model(), c.task->loss(), few.inputs, few.targets, Taping::on).taps;
-}
-
-std::string layer_table(const RunConfiguration& c, const Taps& taps, const Sizes& s, int ranks) {
+std::string layer_table(const RunConfiguration& c, const Workload& w, int ranks) {
   auto text = fmt::format("  {:<24} {:>12} {:>10} {:>14} {:>14}  {}\n", "layer", "parameters", "share", "MAC a pair",
                           "explicit MAC", "side for its own spectrum");
-  for (const auto& layer : c.task->model().parameters.layers()) {
-    double macs = 0;
-    for (const auto& tap : taps.taps) {
-      if (tap.offset >= layer.range.begin && tap.offset < layer.range.end) macs += gram_macs_per_pair(tap);
-    }
-    const auto side = choose_side({s.tracked, layer.range.size(), macs, ranks, c.gop.path, c.limits.memory_per_rank_gb});
-    text += fmt::format("  {:<24} {:>12} {:>9.1f}% {:>14.0f} {:>14}  {}\n", layer.name, layer.range.size(),
-                        100.0 * static_cast<double>(layer.range.size()) / static_cast<double>(s.parameters), macs,
-                        layer.range.size(), side.side == Side::gram ? "gram" : "dense");
+  const auto& layers = c.task->model().parameters.layers();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto size = w.layers[i].parameters;
+    const auto side = choose_side({w.tracked, size, w.layers[i].gram_macs, ranks, w.path, w.memory_per_rank_gb});
+    text += fmt::format("  {:<24} {:>12} {:>9.1f}% {:>14.0f} {:>14}  {}\n", layers[i].name, size,
+                        100.0 * static_cast<double>(size) / static_cast<double>(w.parameters), w.layers[i].gram_macs, size,
+                        side.side == Side::gram ? "gram" : "dense");
   }
   return text;
 }
 
-}  // namespace
+std::string storage_table(const RunConfiguration& c, const Findings& f) {
+  const auto full = c.storage.store_full_gop, layers = c.storage.store_layer_gops;
+  auto text = fmt::format("  {:<28} {:>14} {:>14}\n", "storage policy", "each moment", "in all");
+  const auto add = [&](const char* name, bool chosen, double bytes, std::int64_t moments) {
+    text += fmt::format("  {} {:<26} {:>14} {:>14}  ({} moments)\n", chosen ? "*" : " ", name, format_bytes(bytes),
+                        format_bytes(bytes * static_cast<double>(moments)), moments);
+  };
+  const auto stored = f.work.storable;
+  add("metrics only (spectra)", true, f.stored.spectra, f.work.moments);
+  add("factors", full == StorePolicy::factors || layers == StorePolicy::factors, f.stored.factors, stored);
+  add("full matrix, dense", full == StorePolicy::dense, f.stored.full_dense, stored);
+  if (f.work.layers.size() > 1) add("layers' matrices, dense", layers == StorePolicy::dense, f.stored.layers_dense, stored);
+  const auto packed = c.storage.compression == "none" ? "" : ", before compression";
+  return text + fmt::format("    (* as configured; matrices {} in {}{})\n", c.storage.layout, c.storage.float_precision, packed);
+}
 
-std::string check_storage_limits(const RunConfiguration& c) {
-  const double gb = stored_matrix_bytes(c) / 1e9;
+std::string rates_text(const Findings& f) {
+  const auto origin = f.calibration_s > 0 ? fmt::format("measured here in {:.1f} s", f.calibration_s)
+                                          : std::string("reference machine, nothing measured");
+  return fmt::format("each rank {:.0f} GFLOP/s (float64), memory {:.0f} GB/s, disk {:.2f} GB/s ({}); network {:.1f} us, "
+                     "{:.1f} GB/s (given)",
+                     f.rates.gemm_flops / 1e9, f.rates.memory_bytes / 1e9, f.rates.disk_bytes / 1e9, origin,
+                     f.rates.latency_s * 1e6, f.rates.network_bytes / 1e9);
+}
+
+std::string time_text(const Findings& f, const CostEstimate& e) {
+  const auto& w = f.work;
+  auto text = fmt::format("  estimated from       {}\n", rates_text(f));
+  text += fmt::format("  a training step      {}\n", seconds_text(e.step_s));
+  if (w.moments > 0) {
+    text += fmt::format("  a tracked moment     {} (pass {}, matrix {}, layers {}, eigenvalues {}, vectors {})\n",
+                        seconds_text(e.moment_s()), seconds_text(e.pass_s), seconds_text(e.fill_s), seconds_text(e.layers_s),
+                        seconds_text(e.solve_s), seconds_text(e.vectors_s));
+  }
+  if (w.stored > 0) text += fmt::format("  a stored moment      {} more\n", seconds_text(e.store_s));
+  return text + fmt::format("  time in all          about {}{}\n", format_duration(e.total_s),
+                            e.is_extrapolated ? fmt::format(" (extrapolated from {} ranks)", kMeasuredRanks) : "");
+}
+
+std::string rank_table(const Findings& f, int most) {
+  auto text = fmt::format("\n  {:>5}  {:<6} {:<22} {:>11} {:>11} {:>11} {:>11} {:>13}\n", "ranks", "side", "eigensolver, grid",
+                          "memory/rank", "step", "moment", "stored", "in all");
+  for (std::int64_t ranks = 1; ranks <= most; ranks *= 2) {
+    const auto e = estimate_cost(f.work, f.times, f.rates, static_cast<int>(ranks));
+    text += fmt::format("  {:>5}  {:<6} {:<22} {:>11} {:>11} {:>11} {:>11} {:>13}{}\n", ranks,
+                        e.side.side == Side::gram ? "gram" : "dense",
+                        fmt::format("{} {} x {}", name_of(e.solver.solver), e.solver.shape.rows, e.solver.shape.cols),
+                        format_bytes(e.memory_bytes), seconds_text(e.step_s), seconds_text(e.moment_s()),
+                        seconds_text(f.work.stored > 0 ? e.store_s : 0), format_duration(e.total_s),
+                        e.is_extrapolated ? "  extrapolated" : "");
+  }
+  return text;
+}
+
+Findings find(const RunConfiguration& c, const PlanRequest& request) {
+  Findings f;
+  const auto taps = sample_taps(c);
+  f.work = workload_of(c, taps);
+  f.stored = stored_bytes(c, taps);
+  f.rates = request.rates;
+  if (request.calibrate) {
+    const Stopwatch watch;
+    set_threads(static_cast<int>(c.limits.threads_per_rank));
+    if (!request.has_machine) f.rates = measure_machine(c.run_directory, request.rates);
+    f.times = measure_model(c);
+    f.calibration_s = watch.seconds();
+  } else {
+    f.times = guess_times(f.work, f.rates);
+  }
+  return f;
+}
+
+std::string head_text(const RunConfiguration& c, const Findings& f, const CostEstimate& e) {
+  const auto& w = f.work;
+  const auto& t = c.training;
+  auto text = fmt::format("{}\n{}\n\n", c.experiment.name, c.task->info().title);
+  text += fmt::format("  run directory        {}\n", c.run_directory.string());
+  text += fmt::format("  training             {} examples, {} test; {} steps of {} examples ({} epochs); {} {}, lr {:g}, decay {:g}\n",
+                      w.examples, w.test_examples, w.steps, t.batch_size.is_full() ? w.examples : t.batch_size.examples, w.epochs,
+                      t.dtype, t.optimizer, t.lr, t.weight_decay);
+  text += fmt::format("  tracking             {} examples at {} moments\n", w.tracked, w.moments);
+  text += fmt::format("  full GOP             P = {}, {}\n", w.parameters, e.side.reason);
+  text += fmt::format("  eigensolver          {}\n", e.solver.reason);
+  return text + fmt::format("  memory per rank      about {} at most (taps of {} in all)\n", format_bytes(e.memory_bytes),
+                            format_bytes(w.tap_bytes));
+}
+
+std::string limits_text(const RunConfiguration& c, const StoredBytes& stored) {
+  const double gb = stored.chosen / 1e9;
   if (gb > c.limits.max_gop_size_gb) {
-    throw UserError(fmt::format("storing dense GOPs would take {} at every stored epoch (above "
-                                "computational_limits.max_gop_size_gb: {}), set storage.store_full_gop: false or raise the "
-                                "limit", format_bytes(gb * 1e9), c.limits.max_gop_size_gb));
+    throw UserError(fmt::format("storing matrices and factors would take {} at every stored moment (above "
+                                "computational_limits.max_gop_size_gb: {}), choose storage.store_full_gop: factors ({}) or false, "
+                                "or raise the limit", format_bytes(gb * 1e9), c.limits.max_gop_size_gb, format_bytes(stored.factors)));
   }
   if (gb <= c.limits.warn_if_exceeds_gb) return "";
-  return fmt::format("dense GOPs take {} at every stored epoch (computational_limits.warn_if_exceeds_gb is {})",
+  return fmt::format("matrices and factors take {} at every stored moment (computational_limits.warn_if_exceeds_gb is {})",
                      format_bytes(gb * 1e9), c.limits.warn_if_exceeds_gb);
 }
 
-Plan make_plan(RunConfiguration& c, int ranks) {
+}  // namespace
+
+void parse_ranks(const std::string& text, PlanRequest& request) {
+  const auto number = [&](std::string_view part) {
+    int value = 0;
+    const auto [stop, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || stop != part.data() + part.size() || value < 1) {
+      throw UserError(fmt::format("'{}' is no number of ranks (they count from 1), write 8, or 1:1024 for a table", text));
+    }
+    return value;
+  };
+  const auto colon = text.find(':');
+  request.ranks = number(std::string_view(text).substr(0, colon));
+  request.most_ranks = colon == std::string::npos ? request.ranks : number(std::string_view(text).substr(colon + 1));
+}
+
+std::string check_storage_limits(const RunConfiguration& c) { return limits_text(c, stored_bytes(c, sample_taps(c))); }
+
+Plan make_plan(RunConfiguration& c, const PlanRequest& request) {
   c.task->build_data(c.training);
   c.task->build_model(c.training);
   c.task->convert(at::kCPU, parameter_type(c.training));
-  const auto s = sizes_of(c);
-  const auto taps = sample_taps(c);
-  double macs = 0;
-  for (const auto& tap : taps.taps) macs += gram_macs_per_pair(tap);
-  const auto side = choose_side({s.tracked, s.parameters, macs, ranks, c.gop.path, c.limits.memory_per_rank_gb});
-  const auto n = side.side == Side::gram ? s.tracked : s.parameters;
-  const auto solver = choose_solver({n, ranks, c.gop.solver, false});
   const auto warning = check_storage_limits(c);
-
-  const double matrix = 8.0 * static_cast<double>(n) * static_cast<double>(n) / ranks;
-  const double tap_bytes = static_cast<double>(taps.bytes()) / static_cast<double>(std::max<std::int64_t>(1, taps.n)) *
-                           static_cast<double>(s.tracked);
-  const double spectra = 8.0 * static_cast<double>(std::min(s.tracked, s.parameters)) * static_cast<double>(s.moments);
-  const auto schedule_end = s.steps / s.steps_per_epoch;
-  const bool stores = c.storage.store_full_gop == StorePolicy::dense || c.storage.store_layer_gops == StorePolicy::dense;
-  const double dense = stored_matrix_bytes(c);
-  const auto stored = stores ? std::min(s.moments, Schedule(c.storage.gop_schedule, schedule_end).count()) : 0;
-
-  std::string text = fmt::format("{}\n{}\n\n", c.experiment.name, c.task->info().title);
-  text += fmt::format("  run directory        {}\n", c.run_directory.string());
-  text += fmt::format("  training             {} examples, {} test; {} steps of {} examples ({} epochs); {} {}, lr {:g}, decay {:g}\n",
-                      s.examples, c.task->data().test.size(), s.steps, c.training.batch_size.is_full() ? s.examples : c.training.batch_size.examples,
-                      schedule_end, c.training.dtype, c.training.optimizer, c.training.lr, c.training.weight_decay);
-  text += fmt::format("  tracking             {} examples at {} moments\n", s.tracked, s.moments);
-  text += fmt::format("  full GOP             P = {}, {}\n", s.parameters, side.reason);
-  text += fmt::format("  eigensolver          {}\n", solver.reason);
-  text += fmt::format("  memory per rank      about {} (two {} x {} matrices, taps of {})\n",
-                      format_bytes(2 * matrix + 3 * tap_bytes / std::max(1, ranks) + 3e8), n, n, format_bytes(tap_bytes));
-  text += fmt::format("  on disk              spectra {}, dense matrices {} ({} stored moments)\n\n", format_bytes(spectra),
-                      format_bytes(dense * static_cast<double>(stored)), stored);
-  text += layer_table(c, taps, s, ranks);
+  const auto f = find(c, request);
+  const auto e = estimate_cost(f.work, f.times, f.rates, request.ranks);
+  const double spectra = f.stored.spectra * static_cast<double>(f.work.moments);
+  const double matrices = f.stored.chosen * static_cast<double>(f.work.stored);
+  auto text = head_text(c, f, e);
+  text += fmt::format("  on disk              spectra {}, matrices and factors {} ({} stored moments)\n", format_bytes(spectra),
+                      format_bytes(matrices), f.work.stored);
+  text += time_text(f, e) + "\n" + layer_table(c, f.work, request.ranks) + "\n" + storage_table(c, f);
+  if (request.most_ranks > request.ranks) text += rank_table(f, request.most_ranks);
   if (!warning.empty()) text += "\nwarning: " + warning + "\n";
-  return {text, s.steps, s.moments, spectra + dense * static_cast<double>(stored)};
+  return {text, f.work.steps, f.work.moments, spectra + matrices, e.total_s};
 }
 
-std::string plan_text(StudyConfiguration& study, int ranks) {
-  const int size = ranks_per_member(study, ranks);
-  std::string text = fmt::format("study of {} members, {} at a time on {} rank(s) each: {}\n", study.members.size(),
-                                 ranks / size, size, study.run_directory.string());
+std::string plan_text(StudyConfiguration& study, const PlanRequest& request) {
+  if (request.most_ranks > request.ranks) {
+    throw UserError("a study has no table of rank counts (its members share the ranks), give one number, or check its base");
+  }
+  auto each = request;
+  each.ranks = each.most_ranks = ranks_per_member(study, request.ranks);
+  if (request.calibrate) each.rates = measure_machine(study.run_directory, request.rates);
+  each.has_machine = request.calibrate;
+  const int at_once = request.ranks / each.ranks;
+  std::string text = fmt::format("study of {} members, {} at a time on {} rank(s) each: {}\n", study.members.size(), at_once,
+                                 each.ranks, study.run_directory.string());
   Plan sum;
   for (std::size_t i = 0; i < study.members.size(); ++i) {
     const auto same_group = [&](const StudyMember& m) { return m.group == study.members[i].group; };
@@ -130,15 +197,16 @@ std::string plan_text(StudyConfiguration& study, int ranks) {
     if (!is_first) continue;
     const auto seeds = std::count_if(study.members.begin(), study.members.end(), same_group);
     const auto configuration = std::move(study.members[i].configuration);  // its data goes with it
-    const auto plan = make_plan(*configuration, size);
+    const auto plan = make_plan(*configuration, each);
     const auto others = seeds > 1 ? fmt::format(" and {} other seed(s)", seeds - 1) : "";
     text += fmt::format("\n== {}{}\n\n{}", study.members[i].name, others, plan.text);
     sum.steps += seeds * plan.steps;
     sum.moments += seeds * plan.moments;
     sum.disk_bytes += static_cast<double>(seeds) * plan.disk_bytes;
+    sum.seconds += static_cast<double>(seeds) * plan.seconds;
   }
-  return text + fmt::format("\n== sum of {} members: {} steps, {} tracked moments, {} on disk\n",
-                            study.members.size(), sum.steps, sum.moments, format_bytes(sum.disk_bytes));
+  return text + fmt::format("\n== sum of {} members: {} steps, {} tracked moments, {} on disk, about {}\n", study.members.size(),
+                            sum.steps, sum.moments, format_bytes(sum.disk_bytes), format_duration(sum.seconds / at_once));
 }
 
 }  // namespace grokscope

@@ -4,25 +4,38 @@
 #include <cstdint>
 #include <string>
 
+#include "run/cost_model.hpp"
 #include "run/study_configuration.hpp"
 
 namespace grokscope {
 
+struct PlanRequest {
+  int ranks = 1;
+  int most_ranks = 1;      ///< above `ranks`: a table of 1, 2, 4, ... ranks up to this follows
+  bool calibrate = true;   ///< measure machine and model for a moment; else the rates of `rates`, and counts
+  bool has_machine = false;  ///< `rates` were measured already
+  MachineRates rates;
+};
+
 struct Plan {
-  std::string text;        ///< sizes, sides, solver, memory per rank, bytes on disk
+  std::string text;        ///< sizes, sides, solver, memory per rank, bytes on disk, time
   std::int64_t steps = 0;
   std::int64_t moments = 0;  ///< that are tracked
   double disk_bytes = 0;
+  double seconds = 0;
 };
 
+/// "8", or "1:1024" for a table too; throws UserError for anything else. Local.
+void parse_ranks(const std::string& text, PlanRequest& request);
+
 /// Builds data and model, and makes no directory. Throws UserError where the limits forbid what is asked. Local.
-Plan make_plan(RunConfiguration& configuration, int ranks);
+Plan make_plan(RunConfiguration& configuration, const PlanRequest& request);
 
 /// One plan for each set of members that differ in their seed only, and the sum over all members. Local.
-std::string plan_text(StudyConfiguration& study, int ranks);
+std::string plan_text(StudyConfiguration& study, const PlanRequest& request);
 
-/// Throws UserError when a matrix that would be stored exceeds computational_limits.max_gop_size_gb; returns a warning, or
-/// "", for warn_if_exceeds_gb. Local.
+/// Throws UserError when the matrices and factors that would be stored at one moment exceed
+/// computational_limits.max_gop_size_gb; returns a warning, or "", for warn_if_exceeds_gb. The task has data and model. Local.
 std::string check_storage_limits(const RunConfiguration& configuration);
 
 }  // namespace grokscope

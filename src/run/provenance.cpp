@@ -72,6 +72,21 @@ Attributes provenance(const Communicator& comm, const LaunchInfo& launch, const 
   return facts;
 }
 
+std::vector<std::string> launch_differences(const Attributes& before, const Attributes& now) {
+  const auto text = [](const Attribute* value) {
+    if (value == nullptr) return std::string("unknown");
+    if (const auto* number = std::get_if<std::int64_t>(value)) return fmt::format("{}", *number);
+    const auto* words = std::get_if<std::string>(value);
+    return words == nullptr ? std::string("unknown") : join(split(*words, '\n'), ", ");
+  };
+  std::vector<std::string> differences;
+  for (const char* name : {"ranks", "cpu", "blas", "versions"}) {
+    const auto old_text = text(find_attribute(before, name)), new_text = text(find_attribute(now, name));
+    if (old_text != new_text) differences.push_back(fmt::format("{} {} -> {}", name, old_text, new_text));
+  }
+  return differences;
+}
+
 std::string version_text() {
   return fmt::format("grokscope {} ({}, {})\nLibTorch {}\nHDF5 {}\nMPI {}\nBLAS {}", kVersion, kBuildType, kCompiler,
                      kTorchVersion, hdf5_version(), mpi_version(), blas_description());

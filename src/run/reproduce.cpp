@@ -7,6 +7,8 @@
 #include <functional>
 
 #include "base/text.hpp"
+#include "config/assign.hpp"
+#include "config/document.hpp"
 #include "io/column_file.hpp"
 #include "io/durable_file.hpp"
 #include "run/study.hpp"
@@ -107,7 +109,7 @@ std::vector<Row> rows_of(const Reproduction& r, const fs::path& file) {
     rows.push_back({r.paper, file.string(), r.claim, verdict, judgement, r.walltime_s, r.commit});
   };
   for (const auto& verdict : r.verdicts) add(verdict, verdict.met ? "holds" : "missed");
-  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, ""}, "failed");
+  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, "", ""}, "failed");
   if (rows.empty()) add({}, "no claim");
   return rows;
 }
@@ -122,17 +124,18 @@ std::string cell(const std::string& text) {
 
 std::string markdown(const std::vector<Row>& rows) {
   std::string text =
-      "# Claims against results\n\n| paper | claim | quantity | expected | source | ours | verdict | wall "
-      "time | commit |\n"
-      "|---|---|---|---|---|---|---|---|---|\n";
+      "# Claims against results\n\n| configuration | claim | quantity | paper | ours | must be | source | "
+      "verdict "
+      "| wall time | commit |\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n";
   std::string before;
   for (const auto& row : rows) {
     const bool is_first = row.configuration != before;  // a run is told once
     before = row.configuration;
     text += fmt::format(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
-        is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.wanted),
-        cell(row.verdict.source), cell(row.verdict.found), row.judgement,
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
+        is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.paper),
+        cell(row.verdict.found), cell(row.verdict.wanted), cell(row.verdict.source), row.judgement,
         is_first ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
   }
   const auto missed =
@@ -166,6 +169,9 @@ std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
       {{"claim", "claim", "1", "what the paper showed, in words"},
        texts([](const Row& r) { return r.claim; })},
       {{"quantity", "quantity", "1", "what is compared"}, texts([](const Row& r) { return r.verdict.what; })},
+      {{"paper_says", "the paper's result", "1",
+        "what the paper says of the quantity, empty where it gives no number"},
+       texts([](const Row& r) { return r.verdict.paper; })},
       {{"expected", "expected", "1", "how it must compare"},
        texts([](const Row& r) { return r.verdict.wanted; })},
       {{"source", "source", "1", "where the claim stands"},
@@ -187,6 +193,33 @@ void write_table(const ReproduceOptions& options, const std::vector<Row>& rows) 
                   {{"rows", static_cast<std::int64_t>(rows.size())}});
 }
 
+/// Those that reproduce.yaml lists, in its order; all NN_*.yaml where there is no such file.
+std::vector<fs::path> configurations_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  const auto list = folder / "reproduce.yaml";
+  if (!fs::exists(list)) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (!number_of(entry.path()).empty()) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+  std::vector<std::string> names;
+  Schemas schemas;
+  schemas.section("").add("configurations", names, "what `grokscope reproduce` runs").required();
+  assign(load_document(list), schemas);
+  for (const auto& name : names) {
+    files.push_back(folder / name);
+    if (number_of(files.back()).empty() || !fs::exists(files.back())) {
+      throw UserError(fmt::format(
+          "{}: '{}' is no configuration NN_*.yaml of that folder (there would be nothing to run), "
+          "correct the name",
+          list.string(), name));
+    }
+  }
+  return files;
+}
+
 }  // namespace
 
 std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
@@ -197,12 +230,9 @@ std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
         "configs/ or give --configs",
         folder.string()));
   }
-  std::vector<fs::path> all, chosen;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (!number_of(entry.path()).empty()) all.push_back(entry.path());
-  }
-  std::sort(all.begin(), all.end());
+  const auto all = configurations_in(folder);
   if (options.numbers.empty()) return all;
+  std::vector<fs::path> chosen;
   std::vector<std::string> unknown;
   for (const auto& wanted : options.numbers) {
     const auto number = wanted.size() == 1 ? "0" + wanted : wanted;
@@ -216,9 +246,10 @@ std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
         "no configuration {}/NN_*.yaml for {} (a paper is named by its number), 'ls {}' shows them",
         folder.string(), join(unknown, ", "), folder.string()));
   }
-  std::sort(chosen.begin(), chosen.end());
-  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
-  return chosen;
+  std::vector<fs::path> ordered;  // as in the folder, and each once
+  std::copy_if(all.begin(), all.end(), std::back_inserter(ordered),
+               [&](const fs::path& f) { return std::find(chosen.begin(), chosen.end(), f) != chosen.end(); });
+  return ordered;
 }
 
 ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& options,

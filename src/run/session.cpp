@@ -6,10 +6,13 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "comm/watchdog.hpp"
 #include "config/document.hpp"
+#include "io/durable_file.hpp"
 #include "io/run_writer.hpp"
 #include "probes/gop_probe.hpp"
 #include "run/device.hpp"
+#include "run/health.hpp"
 #include "run/initialisation.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
@@ -19,12 +22,35 @@
 namespace grokscope {
 namespace {
 
-std::string explain_difference(const std::string& stored_yaml, const Schemas& present) {
+/// The keys that differ from the stored configuration and, if `scientific`, change results; else those that do not.
+std::string differing_keys(const std::string& stored_yaml, const Schemas& present, bool scientific) {
   std::vector<std::string> lines;
   for (const auto& d : difference(parse_document(stored_yaml, "config.yaml"), present)) {
-    if (d.scientific) lines.push_back(d.text());
+    if (d.scientific == scientific) lines.push_back(d.text());
   }
   return join(lines, "; ");
+}
+
+std::string explain_difference(const std::string& stored_yaml, const Schemas& present) {
+  const auto safe = differing_keys(stored_yaml, present, false);
+  return differing_keys(stored_yaml, present, true) + (safe.empty() ? "" : " (safe to go on with, but for these: " + safe + ")");
+}
+
+/// What has changed since the last launch without an effect on results. Called before the directory is opened, which stores
+/// the present configuration. Local.
+std::string safe_changes(const RunConfiguration& c, const SessionOptions& options) {
+  const auto stored = c.run_directory / "config.yaml";
+  if (options.fresh || !std::filesystem::exists(stored)) return "";
+  try {
+    return differing_keys(read_text(stored), c.schemas, false);
+  } catch (const Error&) {
+    return "";  // what cannot be read is written anew
+  }
+}
+
+HealthOptions health_options(const RunConfiguration& c) {
+  return {c.run_directory, c.limits.keep_free_memory_gb * 1e9, c.limits.keep_free_disk_gb * 1e9,
+          c.storage.disk_budget_gb * 1e9};
 }
 
 RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c, const SessionOptions& options) {
@@ -44,30 +70,50 @@ class Session {
   Session(const Communicator& comm, RunConfiguration& c, const SessionOptions& options)
       : comm_(comm), c_(c), options_(options),
         log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
-        stop_(options.max_time_s, options.stop_asked), directory_(open_directory(comm, c, options)),
-        events_(c.training), stop_rule_(c.training.stop_when) {}
+        stop_(options.max_time_s, [this] { return must_stop(); }), health_(health_options(c)),
+        safe_changes_(comm.is_root() ? safe_changes(c, options) : ""), directory_(open_directory(comm, c, options)),
+        events_(c.training), stop_rule_(c.training.stop_when),
+        watchdog_({comm.rank(), c.limits.max_silence_s}, [this](const std::string& line) { say_last_words(line); }) {
+    timers_.observe([this](const std::string& phase) { watchdog_.note(phase); });
+  }
 
   SessionResult run();
 
  private:
   void build();
+  WriterOptions writer_options();
   void initialise();
   void resume();
+  void make_probes();
+  void restore(const Checkpoint& checkpoint);
+  bool is_tracked(const Moment& now) const;
+  bool wants_taps(const Moment& now) const;
   void train();
   std::int64_t last_in(const std::string& unit) const;
   bool log_due(const Moment& now) const;
   void look(const Moment& now, StepPass& pass);
   void record_evaluation(const Moment& now, const Evaluation& evaluation);
   void observe(const Moment& now);
-  void commit(const Moment& now, Seen seen);
+  /// What a commit makes survive. The state is that of the trainer.
+  struct Stage {
+    Moment now;
+    Seen seen = Seen::nothing;
+    std::vector<NamedArray> state;
+  };
+  void commit(const Moment& now, Seen seen) { commit(Stage{now, seen, trainer_->state()}); }
+  void commit(Stage stage);
+  std::vector<NamedArray> history_arrays() const;
+  void publish(const Checkpoint& checkpoint, bool done);
   bool must_be_kept(const Moment& now) const;
   bool commit_due(const Moment& now) const;
   void stop_here(const Moment& now);
+  bool must_stop();
   void check_finite(const Moment& now, const StepPass& pass);
   void show_progress(const Moment& now, const Evaluation& evaluation);
   void finish();
   void record_failure(const std::string& reason, ExitCode code);
   void write_status(RunState state, const std::string& reason, int code);
+  void say_last_words(const std::string& line);
   Summary event_summary() const;
   Summary result_summary() const;
 
@@ -77,10 +123,12 @@ class Session {
   TimerTree timers_;
   Log log_;
   StopFlag stop_;
+  Health health_;
+  std::string safe_changes_;
   RunDirectory directory_;
   std::optional<RunWriter> writer_;
   std::optional<Trainer> trainer_;
-  std::unique_ptr<GopProbe> probe_;
+  std::vector<std::unique_ptr<Probe>> probes_;  ///< the GOP's first, which alone can be interrupted
   std::optional<Schedule> observations_;  ///< none: at every evaluation
   Events events_;
   StopWatcher stop_rule_;
@@ -90,12 +138,21 @@ class Session {
   std::int64_t last_commit_epoch_ = -1;
   Seen last_commit_seen_ = Seen::nothing;  ///< how much of that moment the commit holds
   double last_commit_at_s_ = 0;
+  std::optional<Stage> last_good_;  ///< of the last moment that was looked at, until it is committed
   std::vector<NamedArray> start_;  ///< of training.init_from
   Attributes provenance_;
   Stopwatch watch_;
   std::int64_t first_step_ = 0;
   std::vector<Verdict> verdicts_;
+  Attributes progress_;  ///< for STATUS
+  Watchdog watchdog_;    ///< last: its thread uses the others
 };
+
+/// What every look at the stop flag asks beside signals and time; a look is a sign of life.
+bool Session::must_stop() {
+  watchdog_.note();
+  return health_.memory_is_short() || (options_.stop_asked && options_.stop_asked());
+}
 
 void Session::build() {
   const auto timer = timers_.scope("build");
@@ -106,6 +163,7 @@ void Session::build() {
   for (const auto& warning : check_launch(options_.launch, comm_.size(), static_cast<int>(c_.limits.threads_per_rank))) {
     log_.warn("{}", warning);
   }
+  if (!safe_changes_.empty()) log_.info("changed since the last launch, without an effect on results: {}", safe_changes_);
   comm_.agree([&] {
     c_.task->build_data(c_.training);
     c_.task->build_model(c_.training);
@@ -122,15 +180,21 @@ void Session::build() {
   arrays.insert(arrays.end(), start_.begin(), start_.end());
   directory_.write_data(comm_, arrays);
 
-  WriterOptions writing;
-  writing.panel_bytes = static_cast<std::int64_t>(c_.storage.panel_memory_gb * 1e9);
-  writing.keep_last = static_cast<int>(c_.storage.keep_checkpoints);
-  writing.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
-                             {"normalisation", std::string("1/N")}};
-  writer_.emplace(comm_, directory_, log_, writing);
+  writer_.emplace(comm_, directory_, log_, writer_options());
   trainer_.emplace(comm_, *c_.task, c_.training, timers_);
   if (const auto& schedule = c_.task->observation_schedule()) observations_.emplace(*schedule, last_in(schedule->unit));
   if (auto mask = mask_of(start_, parameters); !mask.empty()) trainer_->set_mask(std::move(mask));
+}
+
+WriterOptions Session::writer_options() {
+  WriterOptions options;
+  options.panel_bytes = static_cast<std::int64_t>(c_.storage.panel_memory_gb * 1e9);
+  options.retention = {static_cast<int>(c_.storage.keep_checkpoints), c_.storage.keep_every, c_.limits.checkpoint_epochs,
+                       static_cast<int>(c_.storage.keep_around_t_gen), std::nullopt};
+  options.panel_begins = [this] { watchdog_.note(); };
+  options.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
+                             {"normalisation", std::string("1/N")}};
+  return options;
 }
 
 /// The final moment, counted in "epoch" or "step".
@@ -158,27 +222,25 @@ void Session::resume() {
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
   const auto checkpoint = writer_->resume();
   provenance_ = provenance(comm_, options_.launch, options_.arguments);
-  writer_->set_provenance(provenance_);
-  const auto last = last_in(c_.gop.effective_schedule().unit);
-  if (c_.gop.enabled) {
-    probe_ = std::make_unique<GopProbe>(GopProbe::Surroundings{comm_, *c_.task, *writer_, log_, timers_, stop_}, c_.gop,
-                                        c_.storage, c_.training, last, trainer_->is_full_batch(),
-                                        c_.limits.memory_per_rank_gb);
-    if (!c_.gop.examples.is_all()) {
-      writer_->set_fixed_arrays({to_named_array("tracked_ids", probe_->tracked_ids())
-                                     .described({"tracked examples", "1", "ids, in the order of the rows of G"})});
-    }
+  if (const auto before = writer_->previous_launch(); checkpoint && before) {
+    const auto differences = launch_differences(*before, provenance_);
+    if (!differences.empty()) log_.warn("resuming elsewhere, exact only to rounding from here on: {}", join(differences, "; "));
   }
-  if (!checkpoint) return;
-  trainer_->load(checkpoint->arrays);
-  if (probe_) probe_->load(checkpoint->arrays);
-  seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint->cursor, "seen"));
-  was_done_ = attribute_value<std::int64_t>(checkpoint->cursor, "done") != 0;
-  last_commit_epoch_ = checkpoint->epoch;
+  writer_->set_provenance(provenance_);
+  make_probes();
+  if (checkpoint) restore(*checkpoint);
+}
+
+void Session::restore(const Checkpoint& checkpoint) {
+  trainer_->load(checkpoint.arrays);
+  for (const auto& probe : probes_) probe->load(checkpoint.arrays);
+  seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint.cursor, "seen"));
+  was_done_ = attribute_value<std::int64_t>(checkpoint.cursor, "done") != 0;
+  last_commit_epoch_ = checkpoint.epoch;
   last_commit_seen_ = seen_;
   first_step_ = trainer_->now().step;
   // Events and the stop rule are functions of the evaluations so far.
-  const auto rows = find_array(checkpoint->arrays, "probes/session/history");
+  const auto rows = find_array(checkpoint.arrays, "probes/session/history");
   const auto values = rows.values<double>();
   for (std::size_t i = 0; i + 6 <= values.size(); i += 6) {
     const Moment now{static_cast<std::int64_t>(values[i]), static_cast<std::int64_t>(values[i + 1]), 0, false};
@@ -187,12 +249,37 @@ void Session::resume() {
     stop_rule_.observe(now, e);
     history_.add(now.step, e);
   }
-  for (const auto& array : checkpoint->arrays) {
+  for (const auto& array : checkpoint.arrays) {
     if (!array.name.starts_with(kObservedSeries)) continue;
     const auto series = array.values<double>();
     history_.observables[array.name.substr(kObservedSeries.size())].assign(series.begin(), series.end());
   }
-  log_.info("resuming at epoch {} (step {})", checkpoint->epoch, checkpoint->step);
+  log_.info("resuming at epoch {} (step {})", checkpoint.epoch, checkpoint.step);
+}
+
+void Session::make_probes() {
+  const ProbeSurroundings around{comm_, *c_.task, *writer_, log_, timers_, stop_};
+  if (c_.gop.enabled) {
+    auto gop = std::make_unique<GopProbe>(around, c_.gop, c_.storage, c_.training, last_in(c_.gop.effective_schedule().unit),
+                                          trainer_->is_full_batch(), c_.limits.memory_per_rank_gb);
+    if (!c_.gop.examples.is_all()) {
+      writer_->set_fixed_arrays({to_named_array("tracked_ids", gop->tracked_ids())
+                                     .described({"tracked examples", "1", "ids, in the order of the rows of G"})});
+    }
+    probes_.push_back(std::move(gop));
+  }
+  for (const auto& options : c_.probes) {
+    if (auto probe = options->make(around)) probes_.push_back(std::move(probe));
+  }
+}
+
+bool Session::is_tracked(const Moment& now) const {
+  return std::any_of(probes_.begin(), probes_.end(), [&](const auto& probe) { return probe->due(now); });
+}
+
+bool Session::wants_taps(const Moment& now) const {
+  return std::any_of(probes_.begin(), probes_.end(),
+                     [&](const auto& probe) { return probe->due(now) && probe->uses_training_taps(); });
 }
 
 void Session::train() {
@@ -201,12 +288,16 @@ void Session::train() {
     auto now = trainer_->now();
     now.final = now.final || stop_rule_.ends_at(now);
     const bool is_new = seen_ != Seen::everything;
-    const bool track = is_new && probe_ && probe_->due(now);
-    auto pass = trainer_->backward(track && probe_->uses_training_taps() ? Taping::on : Taping::off, stop_);
+    auto pass = trainer_->backward(is_new && wants_taps(now) ? Taping::on : Taping::off, stop_);
     check_finite(now, pass);
     if (pass.stop) stop_here(now);
-    if (is_new) look(now, pass);
-    if (is_new && commit_due(now)) commit(now, Seen::everything);
+    const bool has_looked = is_new && (log_due(now) || is_tracked(now));
+    if (has_looked) look(now, pass);
+    if (is_new && commit_due(now)) {
+      commit(now, Seen::everything);
+    } else if (has_looked) {
+      last_good_ = Stage{now, Seen::everything, trainer_->state()};
+    }
     if (now.final) return;
     seen_ = Seen::nothing;
     trainer_->update();
@@ -221,22 +312,22 @@ bool Session::log_due(const Moment& now) const {
 }
 
 void Session::look(const Moment& now, StepPass& pass) {
-  const bool track = probe_ && probe_->due(now);
-  if (!log_due(now) && !track) return;
+  const bool is_taped = wants_taps(now);
   const auto evaluation = trainer_->evaluate(pass);
   if (log_due(now) && seen_ == Seen::nothing) {
     record_evaluation(now, evaluation);
-    if (probe_) probe_->evaluated(now, evaluation);
+    for (const auto& probe : probes_) probe->evaluated(now, evaluation);
     seen_ = Seen::evaluated;
   }
-  if (!probe_ || !probe_->due(now)) return;
-  if (!track && probe_->uses_training_taps()) {
+  if (!is_taped && wants_taps(now)) {
     // What was evaluated made this moment due, after a pass without taps: the same pass again, with them.
     pass = trainer_->backward(Taping::on, stop_);
     if (pass.stop) stop_here(now);
   }
   try {
-    probe_->measure({now, evaluation, &pass});
+    for (const auto& probe : probes_) {
+      if (probe->due(now)) probe->measure({now, evaluation, &pass});
+    }
   } catch (const StopRequested&) {
     stop_here(now);  // nothing of this measurement is kept: the resumed run makes it whole
   }
@@ -283,10 +374,14 @@ void Session::show_progress(const Moment& now, const Evaluation& e) {
 }
 
 void Session::check_finite(const Moment& now, const StepPass& pass) {
-  if (std::isfinite(pass.loss)) return;
-  UserError error(fmt::format("the training loss is {} at {} (training diverged), lower training.lr, add "
+  if (pass.is_finite) return;
+  const bool has_good_loss = std::isfinite(pass.loss);
+  if (has_good_loss && !(now.step == first_step_ && first_step_ > 0)) last_good_ = Stage{now, seen_, trainer_->state()};
+  if (last_good_) commit(std::move(*last_good_));
+  UserError error(fmt::format("the training loss is {} at {}{} (training diverged), lower training.lr, add "
                               "training.clip_norm or use training.dtype: float64; the last good state is in {}",
-                              pass.loss, now.name(), directory_.checkpoints().string()));
+                              pass.loss, now.name(), has_good_loss ? " and its gradient is not finite" : "",
+                              directory_.checkpoints().string()));
   error.set_on_all_ranks();
   throw error;
 }
@@ -339,8 +434,28 @@ Summary Session::result_summary() const {
   return results;
 }
 
-void Session::commit(const Moment& now, Seen seen) {
-  const bool done = now.final && seen == Seen::everything;
+/// The series so far, which events, the stop rule and results are functions of.
+std::vector<NamedArray> Session::history_arrays() const {
+  std::vector<double> rows;
+  for (std::size_t i = 0; i < history_.step.size(); ++i) {
+    const auto& e = history_.evaluations[i];
+    rows.insert(rows.end(), {static_cast<double>(history_.step[i] / trainer_->steps_per_epoch()),
+                             static_cast<double>(history_.step[i]), e.train_loss, e.test_loss, e.train_acc, e.test_acc});
+  }
+  std::vector<NamedArray> arrays{
+      NamedArray::from<double>("probes/session/history", {static_cast<std::int64_t>(history_.step.size()), 6}, rows)
+          .described({"evaluations so far", "1", "epoch, step, train_loss, test_loss, train_acc, test_acc"})};
+  for (const auto& [name, series] : history_.observables) {
+    arrays.push_back(
+        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
+            .described({"observations of " + name + " so far", "1", "one a row of probes/session/history, NaN: none"}));
+  }
+  return arrays;
+}
+
+void Session::commit(Stage stage) {
+  const auto now = stage.now;
+  const bool done = now.final && stage.seen == Seen::everything;
   const auto timer = timers_.scope("commit");
   trainer_->agreed_parameter_hash();
   writer_->set_summary("events", event_summary());
@@ -348,53 +463,63 @@ void Session::commit(const Moment& now, Seen seen) {
     if (auto results = result_summary(); !results.empty()) writer_->set_summary("results", std::move(results));
   }
   Checkpoint checkpoint{now.epoch, now.step,
-                        {{"seen", static_cast<std::int64_t>(seen)}, {"done", std::int64_t{done}}},
-                        trainer_->state(), now.name() + ".h5"};
-  if (probe_) {
-    for (auto& array : probe_->state()) checkpoint.arrays.push_back(std::move(array));
+                        {{"seen", static_cast<std::int64_t>(stage.seen)}, {"done", std::int64_t{done}}},
+                        std::move(stage.state), now.name() + ".h5"};
+  for (const auto& probe : probes_) {
+    for (auto& array : probe->state()) checkpoint.arrays.push_back(std::move(array));
   }
-  std::vector<double> rows;
-  for (std::size_t i = 0; i < history_.step.size(); ++i) {
-    const auto& e = history_.evaluations[i];
-    rows.insert(rows.end(), {static_cast<double>(history_.step[i] / trainer_->steps_per_epoch()),
-                             static_cast<double>(history_.step[i]), e.train_loss, e.test_loss, e.train_acc, e.test_acc});
-  }
-  checkpoint.arrays.push_back(NamedArray::from<double>("probes/session/history",
-                                                       {static_cast<std::int64_t>(history_.step.size()), 6}, rows)
-                                  .described({"evaluations so far", "1",
-                                              "epoch, step, train_loss, test_loss, train_acc, test_acc"}));
-  for (const auto& [name, series] : history_.observables) {
-    checkpoint.arrays.push_back(
-        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
-            .described({"observations of " + name + " so far", "1", "one a row of probes/session/history, NaN: none"}));
-  }
+  for (auto& array : history_arrays()) checkpoint.arrays.push_back(std::move(array));
   auto facts = provenance_;
   facts.emplace_back("walltime_s", watch_.seconds());
   writer_->set_provenance(std::move(facts));
-  writer_->commit(checkpoint);
+  last_good_.reset();
+  publish(checkpoint, done);
   last_commit_epoch_ = now.epoch;
-  last_commit_seen_ = seen;
+  last_commit_seen_ = stage.seen;
   last_commit_at_s_ = watch_.seconds();
   write_status(RunState::running, "", 0);
+}
+
+/// Looks at the disk before it writes, and afterwards whether there will be room for what comes until the next commit.
+void Session::publish(const Checkpoint& checkpoint, bool done) {
+  double bytes = 0;
+  for (const auto& array : checkpoint.arrays) bytes += static_cast<double>(array.bytes.size());
+  comm_.on_root([&] {
+    const auto metrics = directory_.path() / "metrics.h5";
+    if (std::filesystem::exists(metrics)) bytes += static_cast<double>(std::filesystem::file_size(metrics));
+    health_.require_disk(bytes, "this commit");
+    if (const auto& t_gen = events_.t_gen()) writer_->keep_around(t_gen->epoch);
+  });
+  writer_->commit(checkpoint);
+  if (done) return;
+  comm_.on_root([&] { health_.require_disk(bytes + health_.largest_growth(), "what comes until the next commit"); });
 }
 
 void Session::stop_here(const Moment& now) {
   stop_.set_agreed();
   const auto reason = comm_.broadcast_text(stop_.reason());
   commit(now, seen_);
+  comm_.agree([&] { health_.refuse_short_memory(); });
   throw StopRequested(fmt::format("{}: committed {}, run the same command again to go on", reason, now.name()));
 }
 
 void Session::write_status(RunState state, const std::string& reason, int code) {
-  if (!comm_.is_root()) return;
   const auto now = trainer_ ? trainer_->now() : Moment{};
-  Attributes details{{"epoch", now.epoch}, {"step", now.step},
-                     {"total_steps", trainer_ ? trainer_->total_steps() : std::int64_t{0}}};
+  progress_ = {{"epoch", now.epoch}, {"step", now.step}, {"total_steps", trainer_ ? trainer_->total_steps() : std::int64_t{0}}};
   if (!history_.evaluations.empty()) {
-    details.emplace_back("train_loss", history_.evaluations.back().train_loss);
-    details.emplace_back("test_loss", history_.evaluations.back().test_loss);
+    progress_.emplace_back("train_loss", history_.evaluations.back().train_loss);
+    progress_.emplace_back("test_loss", history_.evaluations.back().test_loss);
   }
-  directory_.write_status({state, reason, code, details});
+  if (comm_.is_root()) directory_.write_status({state, reason, code, progress_});
+}
+
+/// On the watching thread, while this rank's own is silent. Never throws.
+void Session::say_last_words(const std::string& line) {
+  try {
+    directory_.write_status({RunState::failed, line, static_cast<int>(ExitCode::environment), progress_});
+  } catch (const std::exception&) {
+    return;  // it stands on stderr already
+  }
 }
 
 /// Never throws: the error that brought us here matters more than a STATUS that cannot be written.
@@ -433,7 +558,7 @@ SessionResult Session::run() {
     record_failure(error.what(), ours ? ours->code() : ExitCode::internal);
     throw;
   }
-  if (probe_) probe_->release();
+  for (const auto& probe : probes_) probe->release();
   writer_->close();
   directory_.close();
   return {verdicts_, was_done_};

@@ -425,7 +425,7 @@ std::vector<Place> StudyConfiguration::places(const std::string& quantity) const
   const auto name = quantity.substr(prefix.size(), slash - prefix.size());
   std::vector<Place> found;
   for (const auto& member : members) {
-    if (member.name != name && member.group != name) continue;
+    if (name != "*" && member.name != name && member.group != name) continue;
     found.push_back({run_directory / "members" / member.name / "metrics.h5", quantity.substr(slash + 1),
                      member.name, member.seed});
   }

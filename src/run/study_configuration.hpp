@@ -54,7 +54,7 @@ struct StudyConfiguration {
   std::filesystem::path run_directory;
   std::string input_text;
 
-  /// Where a quantity "members/<name or group>/<dataset>" lies, for expected.hpp.
+  /// Where a quantity "members/<name or group>/<dataset>", with * for all members, lies, for expected.hpp.
   std::vector<Place> places(const std::string& quantity) const;
 };
 

@@ -1,6 +1,7 @@
 #include "train/trainer.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/hash.hpp"
 #include "base/random.hpp"
@@ -17,6 +18,25 @@ std::span<const std::byte> bytes_of(const at::Tensor& t) {
 template <class T>
 void sum_over_ranks(const Communicator& comm, at::Tensor& flat) {
   comm.sum_slices_in_rank_order<T>({flat.data_ptr<T>(), static_cast<std::size_t>(flat.numel())});
+}
+
+/// 0 times a number is 0, and NaN for NaN and infinity: one sum says it of all, and cannot overflow.
+template <class T>
+bool all_finite(const at::Tensor& t) {
+  const auto* values = t.data_ptr<T>();
+  std::array<T, 16> sums{};
+  const auto n = t.numel();
+  std::int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (std::size_t k = 0; k < 16; ++k) sums[k] += 0 * values[i + static_cast<std::int64_t>(k)];
+  }
+  for (; i < n; ++i) sums[0] += 0 * values[i];
+  return std::all_of(sums.begin(), sums.end(), [](T sum) { return sum == 0; });
+}
+
+bool is_finite(const at::Tensor& t) {
+  if (!t.is_cpu() || !t.is_contiguous()) return at::isfinite(t).all().item<bool>();
+  return t.scalar_type() == at::kFloat ? all_finite<float>(t) : all_finite<double>(t);
 }
 
 }  // namespace
@@ -68,6 +88,7 @@ StepPass Trainer::backward(Taping taping, const StopFlag& stop) {
   comm_.sum_in_rank_order(totals);
   reduce_gradients(pass);
   StepPass result{totals[0] / totals[3], totals[1] / totals[3], totals[2] > 0, std::move(pass.taps), 0};
+  result.is_finite = std::isfinite(result.loss) && std::all_of(pass.gradients.begin(), pass.gradients.end(), is_finite);
   if (taping == Taping::on) {
     for (const auto& g : pass.gradients) result.gradient_square += g.to(at::kDouble).square().sum().item<double>();
   }

@@ -18,6 +18,7 @@ struct StepPass {
   bool stop = false;    ///< some rank wants to stop
   Taps taps;            ///< this rank's share of the batch, when taping was wanted
   double gradient_square = 0;  ///< |sum_i g_i|^2 over the batch
+  bool is_finite = true;       ///< loss and gradient
 };
 
 class Trainer {

@@ -3,13 +3,12 @@
 // Every ratio is of times measured in this run: the floor is the multiply-accumulates of the Gram kernels and 4/3 N^3 of the
 // eigensolver at the dgemm rate of the same cores. --explicit adds the straightforward ways (minutes, one rank only).
 #include <fmt/format.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/random.hpp"
+#include "bench/plain_models.hpp"
 #include "data/modular_arithmetic.hpp"
 #include "gop/gop.hpp"
 #include "gradients/factor_gram.hpp"
@@ -141,30 +140,8 @@ double benchmark_explicit(const Problem& problem, const Communicator& comm, bool
   return seconds + watch.seconds();
 }
 
-/// What one would write first: every position through every layer, logits at every position, the last one scored.
-class EveryPosition : public Model {
- public:
-  explicit EveryPosition(const ParameterSet& initial) {
-    for (const auto& p : initial.all()) parameters.add(p.name, p.layer, p.value);
-  }
-  at::Tensor forward(const at::Tensor& inputs, Tape&) const override {
-    const auto n = inputs.size(0);
-    const auto w = [&](std::size_t k) { return parameters[k].value; };
-    const auto tokens = at::cat({inputs, at::full({n, 1}, 113, inputs.options())}, 1);
-    const auto x = at::embedding(w(0).t(), tokens) + w(1).t();
-    const auto heads = [&](std::size_t k) { return at::matmul(x, w(k).t()).view({n, 3, 4, 32}).transpose(1, 2); };
-    auto scores = at::matmul(heads(2), heads(3).transpose(2, 3)) / std::sqrt(32.0);
-    scores = scores.masked_fill(at::ones({3, 3}, at::kBool).triu(1), -1e10);
-    const auto mixed = at::matmul(at::softmax(scores, -1), heads(4)).transpose(1, 2).reshape({n, 3, 128});
-    const auto mid = x + at::matmul(mixed, w(5).t());
-    const auto hidden = at::relu(at::matmul(mid, w(6).t()) + w(7));
-    const auto out = mid + at::matmul(hidden, w(8).t()) + w(9);
-    return at::matmul(out, w(10)).select(1, 2);
-  }
-};
-
 void benchmark_step(const Communicator& comm, const Problem& problem, int repeats) {
-  const EveryPosition plain(problem.model.parameters);
+  const PlainModel plain(problem.model.parameters, plain_one_layer_transformer);
   const auto time_of = [&](const Model& model) {
     const Stopwatch watch;
     const auto pass = backward_pass(model, *problem.loss, problem.train.inputs, problem.train.targets, Taping::off);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does the program meet its two targets of time? Prints each as a ratio to its target; below 1 is met.
+"""Does the program meet its three targets of time? Prints each as a ratio to its target; below 1 is met.
 
     targets.py PATH_OF_GROKSCOPE [--ranks 2] [--folder SCRATCH]
 
@@ -7,11 +7,13 @@ start to files   paper 09 at paper scale, from the launch to the files that the 
 tracking share   paper 03 with the full spectrum every 250 epochs and layer spectra every 2,500: of the time from the
                  measurement at epoch 0 to the end of that at epoch 2,500, one period of the schedule, the part spent on
                  measurements (/timing of metrics.h5): at most one half
+commit share     the same run: of its training time the part spent on commits (the phases in log.txt): at most 1 %
 
 Every number is from this run: the machine must be quiet. Runs into a folder of its own, which vanishes afterwards.
 """
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,7 @@ from pathlib import Path
 import h5py
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LONGEST_S, LARGEST_SHARE = 60, 0.5
+LONGEST_S, LARGEST_SHARE, LARGEST_COMMIT_SHARE = 60, 0.5, 0.01
 
 
 def run(arguments, config, folder, *overrides):
@@ -58,6 +60,19 @@ def tracking_share(arguments, folder):
           f"(paper 03: {len(measured)} spectra in {measured.sum():.1f} s of {elapsed:.1f} s, {seconds:.1f} s with launch and end)")
 
 
+def commit_share(folder):
+    """Of the run of tracking_share(). A phase below a thousandth of the run has no line."""
+    phases = {}
+    for line in (folder / "log.txt").read_text().splitlines():
+        found = re.search(r"(train|commit) +(\d+) +[\d.]+ +([\d.]+) +[\d.]+% +[\d.]+x$", line)
+        if found:
+            phases.setdefault(found[1], (int(found[2]), float(found[3])))
+    (_, train), (commits, seconds) = phases["train"], phases.get("commit", (0, 0.0))
+    share = seconds / train
+    print(f"commit share     {share:7.4f} of {LARGEST_COMMIT_SHARE}            ratio {share / LARGEST_COMMIT_SHARE:.2f}   "
+          f"(paper 03: {commits} commits in {seconds:.2f} s of {train:.1f} s)")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="build/grokscope")
@@ -68,6 +83,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         time_to_files(arguments, Path(scratch) / "09")
         tracking_share(arguments, Path(scratch) / "03")
+        commit_share(Path(scratch) / "03")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,34 @@ TEST_F(CommunicatorTest, ExchangesUnevenMessages) {
   }
 }
 
+TEST_F(CommunicatorTest, ExchangesLongMessagesInPieces) {
+  for (const std::int64_t piece : {1, 3, 7, 1000}) {
+    std::vector<std::vector<std::int64_t>> send(static_cast<std::size_t>(comm.size()));
+    for (int to = 0; to < comm.size(); ++to) {
+      for (std::int64_t k = 0; k < 7 * (to + 1); ++k) send[static_cast<std::size_t>(to)].push_back(1000 * comm.rank() + k);
+    }
+    const auto received = comm.exchange(send, piece);
+    for (int from = 0; from < comm.size(); ++from) {
+      const auto& message = received[static_cast<std::size_t>(from)];
+      ASSERT_EQ(message.size(), static_cast<std::size_t>(7 * (comm.rank() + 1)));
+      for (std::size_t k = 0; k < message.size(); ++k) ASSERT_EQ(message[k], 1000 * from + static_cast<std::int64_t>(k));
+    }
+  }
+}
+
+TEST(MpiCount, ReachesToTheLastInteger) {
+  EXPECT_EQ(mpi_count(0), 0);
+  EXPECT_EQ(mpi_count(INT32_MAX), INT32_MAX);
+  try {
+    mpi_count(std::int64_t{1} << 31);
+    FAIL() << "one more than MPI can count was accepted";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("2147483648 elements of a message"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("use more ranks"), std::string::npos) << error.what();
+  }
+  EXPECT_THROW(mpi_count(-1), InternalError);
+}
+
 TEST_F(CommunicatorTest, GathersUnevenly) {
   std::vector<std::int64_t> mine(static_cast<std::size_t>(comm.rank()), comm.rank());
   const auto all = comm.all_gather_uneven<std::int64_t>(mine);

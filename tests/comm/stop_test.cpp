@@ -44,5 +44,31 @@ TEST(SignalWatchTest, TheSameSignalLaterEndsTheProcess) {
   EXPECT_EXIT(two_signals(), testing::ExitedWithCode(75), "");
 }
 
+void wait(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+TEST(StopFlagTest, TheTimeLimitIsMetAndNotPassed) {
+  const SignalWatch watch;
+  const StopFlag flag(0.9);
+  EXPECT_FALSE(flag.wanted());
+  wait(300);
+  EXPECT_FALSE(flag.wanted());  // 0.3 s gone, 0.3 s in reserve
+  EXPECT_NEAR(flag.reserve_s(), 0.3, 0.1);
+  wait(100);
+  EXPECT_FALSE(flag.wanted());
+  EXPECT_NEAR(flag.reserve_s(), 0.3, 0.1) << "the longest time, not the last";
+  wait(290);
+  EXPECT_TRUE(flag.wanted()) << "what comes next may take until after the limit";
+  EXPECT_NE(flag.reason().find("--max-time"), std::string::npos);
+}
+
+/// Or a job whose start takes longer than half its time would never do anything.
+TEST(StopFlagTest, TheTimeBeforeTheFirstLookIsNoPhase) {
+  const SignalWatch watch;
+  const StopFlag flag(0.5);
+  wait(300);
+  EXPECT_FALSE(flag.wanted());
+  EXPECT_EQ(flag.reserve_s(), 0);
+}
+
 }  // namespace
 }  // namespace grokscope

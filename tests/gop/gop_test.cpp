@@ -325,6 +325,22 @@ TEST_F(GopTest, GramAndDensePathsAgree) {
   }
 }
 
+TEST_F(GopTest, TheDenseSideFormsItsLayersWithTheWhole) {
+  const auto m = small_transformer(19);
+  ASSERT_GT(m.model->parameters.layers().size(), 1U);
+  const auto g = gradients_of(comm, m);
+  const auto looks = [&](bool layers) {
+    auto chosen = settings("dense");
+    chosen.layers = layers;
+    GopMeter meter(comm, m.model->parameters.layers(), chosen, log);
+    int count = 0;
+    meter.measure(g, {}, nullptr, timers, [&] { ++count; });
+    meter.release();
+    return count;
+  };
+  EXPECT_EQ(looks(true), looks(false)) << "every chunk of examples that is multiplied out polls once";
+}
+
 TEST_F(GopTest, EverySolverByName) {
   for (const auto& m : {small_transformer(40), small_linear(50, 12, 3)}) {
     const auto reference = reference_eigenvalues(explicit_g(m));

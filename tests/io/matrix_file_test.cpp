@@ -81,6 +81,40 @@ TEST_F(MatrixFileTest, IsTakenUpWhereItWasLeft) {
   expect_whole();
 }
 
+TEST_F(MatrixFileTest, ACompressedOneIsTakenUpToo) {
+  auto packed = spec();
+  packed.gzip_level = 4;
+  EXPECT_THROW(write(packed, even_share(kRows, comm.size(), 0).end - 1), EnvironmentError);
+  const auto again = sum(write(packed));
+  expect_whole();
+  EXPECT_LT(again, kRows);
+  EXPECT_GT(again, 0);
+  EXPECT_EQ(sum(write(packed)), 0);
+  EXPECT_EQ(sum(write(spec())), kRows) << "another packing is another file";
+  expect_whole();
+}
+
+TEST_F(MatrixFileTest, ARowMayBeATile) {
+  for (const int gzip_level : {0, 4}) {
+    MatrixSpec tiles{12, 9, DType::float64, gzip_level, {"tiles", "1", "number of the element"}, 7};
+    tiles.tile = 3;
+    tiles.attributes = {{"width", std::int64_t{11}}};
+    const auto fill = [&](IndexRange rows, std::span<double> out) {
+      for (std::size_t k = 0; k < out.size(); ++k) out[k] = static_cast<double>(9 * rows.begin) + static_cast<double>(k);
+    };
+    const auto file = write_matrix_file(comm, path(), "gop_lower", tiles, even_share(12, comm.size(), comm.rank()), 2 * 72, fill);
+    comm.on_root([&] {
+      verify_matrix_file(path(), file);
+      const auto opened = hdf5::open_file(path());
+      const auto stored = hdf5::read_array(opened, "gop_lower");
+      EXPECT_EQ(stored.shape, (std::vector<std::int64_t>{12, 3, 3}));
+      for (std::size_t k = 0; k < 108; ++k) ASSERT_EQ(stored.values<double>()[k], static_cast<double>(k));
+      const auto attributes = hdf5::read_attributes(hdf5::open_dataset(opened, "gop_lower"));
+      EXPECT_EQ(attribute_value<std::int64_t>(attributes, "width"), 11);
+    });
+  }
+}
+
 TEST_F(MatrixFileTest, StartsAnewForAnotherMatrix) {
   write(spec());
   EXPECT_EQ(sum(write(spec(43))), kRows) << "other contents";

@@ -120,8 +120,8 @@ TEST_F(RunBooksTest, MetricsCsvIsCutBackToTheCommit) {
 
 TEST_F(RunBooksTest, OldCheckpointsAreRetainedAsAsked) {
   auto options = scripted_options();
-  options.keep_last = 2;
-  options.keep_every = 20;
+  options.retention.keep_last = 2;
+  options.retention.keep_every = 20;
   run(path, {.epochs = 70}, options);
   std::vector<std::int64_t> epochs;
   for (const auto& entry : list_checkpoints(path)) epochs.push_back(entry.epoch);

@@ -14,6 +14,7 @@ grokscope_test(io table USES gs_io)
 grokscope_test(io column_file USES gs_io)
 grokscope_test(io plots USES gs_io)
 grokscope_test(io run_directory RANKS 1 3 USES gs_io)
+grokscope_test(io retention USES gs_io)
 grokscope_test(io run_books TIMEOUT 300 USES gs_io)
 grokscope_test(io run_writer RANKS 1 2 3 5 31 TIMEOUT 600 USES gs_io)
 foreach(target IN ITEMS test_io_hdf5 test_io_table test_io_plots test_io_run_books test_io_run_writer)
@@ -28,3 +29,31 @@ add_test(NAME io.crash COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/i
          --executable $<TARGET_FILE:io_scripted_run> --kills 20)
 set_tests_properties(io.crash PROPERTIES TIMEOUT 300 ENVIRONMENT
   "OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+
+# Preloaded by tests alone: a disk that fails.
+add_library(failing_calls MODULE io/failing_calls.c)
+set_target_properties(failing_calls PROPERTIES PREFIX "" C_STANDARD 11 C_EXTENSIONS ON)
+target_compile_options(failing_calls PRIVATE -Wall -Wextra -Werror)
+target_link_libraries(failing_calls PRIVATE ${CMAKE_DL_LIBS})
+
+# A few calls of each kind among the fast tests, every one of them with every error in the label slow.
+foreach(entry IN ITEMS "failing_calls;7;" "every_failing_call;1;slow")
+  list(GET entry 0 name)
+  list(GET entry 1 every)
+  list(GET entry 2 label)
+  add_test(NAME io.${name} COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
+           $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls> --every ${every})
+  set_tests_properties(io.${name} PROPERTIES TIMEOUT 1200 LABELS "${label}" ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+endforeach()
+# A disk that fails, ranks that die, and both of Open MPI's I/O components.
+add_executable(io_matrix_writer io/matrix_writer.cpp)
+target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)
+add_library(io_failing_disk MODULE io/failing_disk.c)
+target_link_libraries(io_failing_disk PRIVATE ${CMAKE_DL_LIBS})
+add_test(NAME io.faults COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/faults_test.py
+         $<TARGET_FILE:io_matrix_writer> $<TARGET_FILE:io_failing_disk> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(io.faults PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+add_test(NAME io.matrix_file.romio.np3 COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n 3
+                                               $<TARGET_FILE:test_io_matrix_file>)
+set_tests_properties(io.matrix_file.romio.np3 PROPERTIES TIMEOUT 120 PROCESSORS 2 ENVIRONMENT
+  "OMPI_MCA_io=romio321;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_mpi_yield_when_idle=1")

@@ -63,6 +63,28 @@ TEST_F(RedistributionTest, MirroringAFullMatrixChangesNothing) {
   grid.release();
 }
 
+TEST_F(RedistributionTest, CopiesTheLowerTriangleOfADiagonalBlock) {
+  constexpr std::int64_t kSize = 23;
+  for (const GridShape shape : shapes_for(comm.size())) {
+    ProcessGrid grid(comm, shape);
+    const auto whole = numbered(kSize, kSize, 4, grid);
+    for (const IndexRange range : {IndexRange{0, kSize}, {0, 5}, {3, 17}, {22, 23}, {9, 9}}) {
+      for (const std::int64_t nb : {1, 3, 32}) {
+        const auto block = diagonal_block(whole, range, nb);
+        EXPECT_EQ(block.rows(), range.size());
+        EXPECT_EQ(block.triangles(), Triangles::lower);
+        for (std::int64_t j = 0; j < block.local_cols(); ++j) {
+          for (auto i = block.first_stored_row(j); i < block.local_rows(); ++i) {
+            const auto row = range.begin + block.global_row(i), col = range.begin + block.global_col(j);
+            ASSERT_EQ(block.local_at(i, j), 1000.0 * static_cast<double>(row) + static_cast<double>(col)) << row << " " << col;
+          }
+        }
+      }
+    }
+    grid.release();
+  }
+}
+
 TEST_F(RedistributionTest, MovesBetweenAnyTwoGrids) {
   for (const GridShape from : shapes_for(comm.size())) {
     for (const GridShape to : shapes_for(comm.size())) {

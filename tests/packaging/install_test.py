@@ -1,7 +1,8 @@
 """Does an installation stand on its own? Usage: install_test.py BUILD_FOLDER [test ...]
 
 Installs into a temporary prefix, runs the program from there, loads the modulefile, builds a program of somebody else
-with find_package(grokscope), and configures from those files alone that the container's recipe copies.
+(tests/outsider/eleventh: an experiment and a probe) with find_package(grokscope) and runs it, and configures from those
+files alone that the container's recipe copies.
 """
 import os
 import re
@@ -12,20 +13,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import h5py
+import numpy as np
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-CONSUMER = """cmake_minimum_required(VERSION 3.25)
-project(consumer LANGUAGES C CXX)
-find_package(grokscope 0.1 REQUIRED)
-add_executable(consumer main.cpp)
-target_link_libraries(consumer PRIVATE grokscope::run grokscope::experiments)
-"""
-CONSUMER_MAIN = """#include "experiments/all.hpp"
-#include "run/command_line.hpp"
-int main(int argc, char** argv) {
-  const auto experiments = grokscope::all_experiments();
-  return grokscope::run_command_line(argc, argv, experiments);
-}
-"""
+ELEVENTH = REPOSITORY / "tests/outsider/eleventh"
 
 
 def call(*command, **options):
@@ -33,6 +25,19 @@ def call(*command, **options):
     if result.returncode != 0:
         raise AssertionError(f"{command}: code {result.returncode}\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
     return result.stdout
+
+
+def parity_gradients(theta, inputs, targets):
+    """Row i: the gradient of the loss of example i, by hand."""
+    before = inputs @ theta["hidden.weight"].T + theta["hidden.bias"]
+    hidden = np.maximum(before, 0)
+    logits = hidden @ theta["readout.weight"].T
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    error = shares / shares.sum(axis=1, keepdims=True) - np.eye(2)[targets]
+    back = (error @ theta["readout.weight"]) * (before > 0)
+    rows = len(inputs)
+    return np.hstack([np.einsum("ni,nj->nij", back, inputs).reshape(rows, -1), back,
+                      np.einsum("ni,nj->nij", error, hidden).reshape(rows, -1)])
 
 
 class InstallTest(unittest.TestCase):
@@ -74,15 +79,47 @@ class InstallTest(unittest.TestCase):
         self.assertIn("LibTorch", shown)
 
     def test_somebody_else_s_program(self):
-        source, build = self.folder / "consumer", self.folder / "consumer_build"
-        source.mkdir()
-        (source / "CMakeLists.txt").write_text(CONSUMER)
-        (source / "main.cpp").write_text(CONSUMER_MAIN)
+        source, build = self.folder / "eleventh", self.folder / "eleventh_build"
+        shutil.copytree(ELEVENTH, source)
         call("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", "-DCMAKE_BUILD_TYPE=Release")
         targets = (self.prefix / "lib/cmake/grokscope/grokscopeTargets.cmake").read_text()
         self.assertNotIn(str(REPOSITORY), targets)
         call("cmake", "--build", build)
-        self.assertIn("09_levi_linear", call(build / "consumer", "list"))
+        program = build / "eleventh"
+        listed = call(program, "list")
+        self.assertIn("09_levi_linear", listed)
+        self.assertIn("11_parity", listed)
+        self.assertIn("epochs between measurements", call(program, "describe", "11_parity"))
+        run = self.folder / "results/parity"
+        call(program, "run", source / "parity.yaml", f"storage.output_dir={run}", cwd=self.folder)
+        self.check_parity(run)
+        without = self.folder / "results/without"
+        call(program, "run", source / "parity.yaml", f"storage.output_dir={without}", "probes.class_gradients.every=1000",
+             "gop_tracking.enabled=false", cwd=self.folder)
+        with h5py.File(run / "metrics.h5") as looked_at, h5py.File(without / "metrics.h5") as alone:
+            np.testing.assert_array_equal(looked_at["training/train_loss"][()], alone["training/train_loss"][()])
+            self.assertNotIn("gop_trace", alone)
+
+    def check_parity(self, run):
+        """The files of an experiment and a probe that grokscope has never heard of, recomputed from data and weights."""
+        with h5py.File(run / "data.h5") as data:
+            ids, inputs, targets = (data[f"train/{name}"][()] for name in ("ids", "inputs", "targets"))
+        np.testing.assert_array_equal(targets, [bin(i & 0b111).count("1") % 2 for i in ids])
+        np.testing.assert_array_equal(inputs, [[1 if i >> b & 1 else -1 for b in range(6)] for i in ids])
+        with h5py.File(run / "metrics.h5") as metrics:
+            self.assertEqual(list(metrics["probes/class_gradients/epoch"]), [0, 15, 30])
+            norm = metrics["probes/class_gradients/norm"][()]
+            share = metrics["observables/relevant_share"][-1]
+            trace = metrics["gop_trace"][-1]
+        with h5py.File(run / "checkpoints/epoch_30.h5") as checkpoint:
+            theta = {name: value[()] for name, value in checkpoint["parameters"].items()}
+        gradients = parity_gradients(theta, inputs, targets)
+        expected = [np.linalg.norm(gradients[targets == c].mean(axis=0)) for c in (0, 1)]
+        np.testing.assert_allclose(norm[-1], expected, rtol=1e-9)
+        self.assertGreater(abs(norm[-1][0] / norm[-1][1] - 1), 1e-6, "classes could be exchanged unseen")
+        np.testing.assert_allclose(trace, (gradients ** 2).sum() / len(ids), rtol=1e-9)
+        square = theta["hidden.weight"] ** 2
+        np.testing.assert_allclose(share, square[:, :3].sum() / square.sum(), rtol=1e-12)
 
     def test_the_container_s_files_are_enough(self):
         text = (REPOSITORY / "tools/packaging/grokscope.def").read_text()

@@ -17,21 +17,26 @@ USER, ENVIRONMENT = 2, 3
 class Refusal(ProgramTest):
     """Asserts that a launch ends with a code and one message."""
 
-    def assert_refused(self, arguments, code, *texts, ranks=(1, 2), **launch):
+    def assert_refused(self, arguments, code, *texts, ranks=(1, 2), side_by_side=False, **launch):
+        """`side_by_side`: the launches may run at the same time, since none of them gets as far as the run directory."""
+        def start(count):
+            return self.start(*arguments, "--verbosity", "quiet", ranks=count, **launch)
+
+        processes = {count: start(count) for count in ranks} if side_by_side else {}
         for count in ranks:
             with self.subTest(arguments=[str(a) for a in arguments][-2:], ranks=count):
-                finished = self.call(*arguments, "--verbosity", "quiet", ranks=count, **launch)
+                finished = self.wait(processes.get(count) or start(count))
                 self.assertEqual(finished.code, code, finished.err[-3000:])
                 for text in texts:
                     self.assertIn(text, finished.err)
                 self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
                 self.assertNotIn("terminate called", finished.err)
 
-    def assert_config_refused(self, name, content, *texts, code=USER, values=(), keys=()):
+    def assert_config_refused(self, name, content, *texts, code=USER, values=(), keys=(), side_by_side=True):
         """`values` and `keys` are keys at whose value, or at which themselves, the message must point."""
         config = self.write_config(name, content)
         places = [place(config, key, True) for key in values] + [place(config, key, False) for key in keys]
-        self.assert_refused(["run", config], code, *texts, *places)
+        self.assert_refused(["run", config], code, *texts, *places, side_by_side=side_by_side and code == USER)
         self.assertFalse((self.folder / name / "metrics.h5").exists(), "a refused run has written results")
 
 
@@ -51,29 +56,29 @@ class DocumentTest(Refusal):
         return path
 
     def test_missing_file(self):
-        self.assert_refused(["run", self.folder / "nowhere.yaml"], USER, "nowhere.yaml")
+        self.assert_refused(["run", self.folder / "nowhere.yaml"], USER, "nowhere.yaml", side_by_side=True)
 
     def test_empty_file(self):
-        self.assert_refused(["run", self.write("empty.yaml", b"")], USER, "empty.yaml")
+        self.assert_refused(["run", self.write("empty.yaml", b"")], USER, "empty.yaml", side_by_side=True)
 
     def test_binary_file(self):
         path = self.write("binary.yaml", bytes(range(256)) * 20)
-        self.assert_refused(["run", path], USER, "binary.yaml")
+        self.assert_refused(["run", path], USER, "binary.yaml", side_by_side=True)
 
     def test_cyclic_file(self):
         path = self.write("cyclic.yaml", b"experiment: &a {name: 09_levi_linear, description: *a}\n")
-        self.assert_refused(["run", path], USER, "cyclic.yaml")
+        self.assert_refused(["run", path], USER, "cyclic.yaml", side_by_side=True)
 
     def test_broken_syntax_names_its_place(self):
         path = self.write("broken.yaml", b"experiment: {name: 09_levi_linear\ntraining: {epochs: [1}\n")
-        self.assert_refused(["run", path], USER, "broken.yaml:2")
+        self.assert_refused(["run", path], USER, "broken.yaml:2", side_by_side=True)
 
     def test_folder_in_place_of_a_file(self):
-        self.assert_refused(["run", self.folder], USER, str(self.folder))
+        self.assert_refused(["run", self.folder], USER, str(self.folder), side_by_side=True)
 
     def test_a_key_given_twice(self):
         path = self.write("twice.yaml", b"experiment: {name: 09_levi_linear}\ntraining: {epochs: 1, epochs: 2}\n")
-        self.assert_refused(["run", path], USER, "epochs")
+        self.assert_refused(["run", path], USER, "epochs", side_by_side=True)
 
 
 class KeyTest(Refusal):
@@ -131,7 +136,7 @@ class KeyTest(Refusal):
 
     def test_a_run_above_the_size_limit(self):
         content = variant(LINEAR, storage={"store_full_gop": True}, computational_limits={"max_gop_size_gb": 1e-9})
-        self.assert_config_refused("large", content, "max_gop_size_gb")
+        self.assert_config_refused("large", content, "max_gop_size_gb", side_by_side=False)
 
 
 class DirectoryTest(Refusal):

@@ -66,13 +66,13 @@ class CheckTest(ProgramTest):
     def test_every_configuration_of_the_repository_has_a_plan(self):
         checked = 0
         for config in sorted(REPOSITORY.glob("configs/**/*.yaml")):
-            finished = self.call("check", config)
+            finished = self.call("check", config, "--no-calibration")
             if finished.code == 3:  # its images are not in the repository: it says how to get them
                 self.assertIn("tools/fetch_data.py", finished.err, config.name)
                 continue
             for ranks in (1, 2, 31) if checked == 0 else (2,):
                 with self.subTest(config=config.name, ranks=ranks):
-                    finished = self.call("check", config, "--ranks", ranks)
+                    finished = self.call("check", config, "--ranks", ranks, "--no-calibration")
                     self.assertEqual((finished.code, finished.err), (0, ""))
                     for word in ("full GOP", "eigensolver", "memory per rank", "on disk", "run directory"):
                         self.assertIn(word, finished.out)
@@ -98,6 +98,31 @@ class CheckTest(ProgramTest):
             for layer in set(file["parameters/layer"][:]):
                 self.assertIn(f" {layer.decode()} ", plan)
 
+    def check(self, config, *arguments):
+        finished = self.call("check", config, *arguments)
+        self.assertEqual(finished.code, 0, finished.err)
+        return finished.out
+
+    def test_the_estimate_of_time(self):
+        config = self.write_config("timed", TRANSFORMER)
+        measured = self.check(config)
+        self.assertIn("measured here in", measured)
+        plain = self.check(config, "--no-calibration", "--ranks", "1:1024", "--latency-us", "5", "--bandwidth-gbs", "12.5")
+        self.assertIn("reference machine, nothing measured", plain)
+        self.assertIn("network 5.0 us, 12.5 GB/s", plain)
+        self.assertEqual(plain, self.check(config, "--no-calibration", "--ranks", "1:1024", "--latency-us", "5",
+                                           "--bandwidth-gbs", "12.5"), "without a measurement the plan repeats")
+        rows = [line.split() for line in plain.splitlines() if "gram" in line and " x " in line and "B" in line]
+        self.assertEqual([int(row[0]) for row in rows], [2**k for k in range(11)])
+        self.assertEqual([row[-1] == "extrapolated" for row in rows], [False, False] + 9 * [True])
+        for wrong in ("0", "1:", "many"):
+            self.assertEqual(self.call("check", config, "--ranks", wrong).code, 2)
+
+    def test_every_storage_policy_has_its_price(self):
+        plan = self.check(self.write_config("priced", TRANSFORMER), "--no-calibration")
+        for words in ("metrics only", "factors", "full matrix, dense", "layers' matrices, dense"):
+            self.assertIn(words, plan)
+
     def test_the_size_limit(self):
         dense = {"store_full_gop": True}
         config = self.write_config("large", variant(LINEAR, storage=dense))
@@ -107,6 +132,15 @@ class CheckTest(ProgramTest):
         # 20 x 20 numbers of 8 bytes are 3.2e-6 GB.
         self.assertEqual(self.call("check", config, "computational_limits.max_gop_size_gb=3.3e-6").code, 0)
         self.assertEqual(self.call("check", config, "computational_limits.max_gop_size_gb=3.1e-6").code, 2)
+        # Half of it, in tiles of the lower triangle; 30 examples of 20 inputs and an output in float32 or float64 as factors.
+        tiles = variant(POLYNOMIALS, storage={**dense, "layout": "lower"})
+        self.assertIn("matrices lower", self.check(self.write_config("tiles", tiles)))
+        factors = self.write_config("factors", variant(LINEAR, storage={"store_full_gop": "factors"}))
+        refused = self.call("check", factors, "computational_limits.max_gop_size_gb=1e-9")
+        self.assertEqual(refused.code, 2)
+        self.assertIn("matrices and factors", refused.err)
+        refused = self.call("run", factors, "computational_limits.max_gop_size_gb=1e-9")
+        self.assertEqual(refused.code, 2, "a run is refused before it trains")
         warned = self.call("check", config, "computational_limits.warn_if_exceeds_gb=1e-6")
         self.assertEqual(warned.code, 0)
         self.assertIn("warning", warned.out)

@@ -61,7 +61,7 @@ class ExpectedTest : public testing::Test {
     const auto rest = quantity.substr(8);
     const auto name = rest.substr(0, rest.find('/'));
     for (const auto& [member, seed, path] : members_) {
-      if (member == name || member.substr(0, member.find(',')) == name) {
+      if (name == "*" || member == name || member.substr(0, member.find(',')) == name) {
         found.push_back({path, rest.substr(rest.find('/') + 1), member, seed});
       }
     }
@@ -134,6 +134,49 @@ TEST_F(ExpectedTest, ASeedWithoutAValueSpoilsAllButTheCount) {
       2);
 }
 
+TEST_F(ExpectedTest, ATimeThatNeverComesIsLaterThanAllOthers) {
+  const auto found = [&](const std::string& name, const std::string& take) {
+    return judge("{quantity: members/" + name +
+                 "/training/test_acc, first: {above: 0.95}, over: seeds, take: " + take +
+                 ", missing: never, is: within, value: [5, 15]}");
+  };
+  write("mixed,seed=0", 10);
+  write("mixed,seed=1", 20);
+  write("mixed,seed=2", kMissing);
+  EXPECT_EQ(found("mixed", "median").number, 20);
+  EXPECT_EQ(found("mixed", "min").number, 10);
+  EXPECT_TRUE(found("mixed", "min").met);
+  EXPECT_EQ(found("mixed", "max").found, "never");
+  EXPECT_FALSE(found("mixed", "max").met);
+  write("late,seed=0", 10);
+  write("late,seed=1", kMissing);
+  write("late,seed=2", kMissing);
+  EXPECT_EQ(found("late", "median").found, "never");
+  EXPECT_FALSE(found("late", "median").met);
+}
+
+TEST_F(ExpectedTest, CountsWhatLiesBetweenBounds) {
+  const auto number = [&](const std::string& bounds) {
+    return judge("{quantity: members/*/events/t_gen, over: members, take: count, where: {" + bounds +
+                 "}, is: above, value: 0}")
+        .number;
+  };
+  std::erase_if(members_, [](const auto& member) { return std::get<0>(member) == "lost"; });
+  EXPECT_EQ(number("above: 10"), 4);  // 40, 30, 20, 20 of these, 10, 10 and one that never comes
+  EXPECT_EQ(number("below: 20"), 2);
+  EXPECT_EQ(number("above: 10, below: 40"), 3);
+  const auto verdict = judge(
+      "{quantity: members/dense/events/t_gen, over: seeds, take: count, where: {above: 20}, is: within, "
+      "value: [2, 2]}");
+  EXPECT_EQ(verdict.what, "count over seeds of members/dense/events/t_gen > 20");
+  EXPECT_TRUE(verdict.met);
+}
+
+TEST_F(ExpectedTest, TellsWhatThePaperSays) {
+  EXPECT_EQ(judge("{quantity: members/alone/events/t_gen, is: below, value: 1, paper: about 20}").paper,
+            "about 20");
+}
+
 TEST_F(ExpectedTest, NeverHoldsForEverySeed) {
   EXPECT_TRUE(judge("{quantity: 'members/ticket,seed=2/events/t_gen', is: never}").met);
   EXPECT_FALSE(judge("{quantity: members/ticket/events/t_gen, over: seeds, is: never}").met);
@@ -187,6 +230,28 @@ TEST_F(ExpectedTest, RefusesWhatClaimsNothing) {
                 .find("one run has one seed"),
             std::string::npos);
   EXPECT_NE(refusal("{quantity: test_loss, is: within, value: 1}", false).find("needs 2 value(s)"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/*/events/t_gen, is: below, value: 1}").find("add over: members"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal("{quantity: members/*/events/t_gen, over: seeds, is: never}").find("not taken over seeds"),
+      std::string::npos);
+  EXPECT_NE(
+      refusal("{quantity: members/dense/events/t_gen, over: seeds, where: {above: 1}, is: below, value: 1}")
+          .find("only a count"),
+      std::string::npos);
+  EXPECT_NE(
+      refusal(
+          "{quantity: members/dense/events/t_gen, over: seeds, take: count, where: {}, is: below, value: 1}")
+          .find("neither above nor below"),
+      std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/dense/events/t_gen, over: seeds, take: mean, missing: never, is: "
+                    "below, value: 1}")
+                .find("for median, min and max"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/*/events/t_gen, divided_by: members/*/events/t_mem, over: members, "
+                    "is: below, value: 1}")
+                .find("no common seed"),
             std::string::npos);
   EXPECT_EQ(refusal("{quantity: test_loss, divided_by: train_loss, is: below, value: 1}", false), "");
 }

@@ -13,7 +13,8 @@ import tiny_run
 from tiny_run import LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, variant
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-from gop_factors import gop_from_factors, gop_of_file  # noqa: E402 (the path must be set first)
+import grokscope_io  # noqa: E402 (the path must be set first)
+from gop_factors import gop_from_factors, gop_of_file  # noqa: E402
 
 EPOCH = 10
 MODELS = {"transformer": TRANSFORMER, "polynomials": POLYNOMIALS, "linear": LINEAR}
@@ -59,6 +60,22 @@ class ExportTest(ProgramTest):
             self.assert_close(gop_of_file(run / "gop_full.h5", EPOCH), dense_of(dense), name)
             for layer in layers_of(dense):
                 self.assert_close(gop_of_file(run / "gop_layers.h5", EPOCH, layer), dense_of(dense, layer), f"{name} {layer}")
+
+    def test_tiles_and_gzip_hold_the_same_matrices(self):
+        for name, compression in (("transformer", "gzip"), ("polynomials", "none"), ("linear", "gzip")):
+            config = storing(MODELS[name], True)
+            config["storage"].update({"layout": "lower", "compression": compression})
+            packed, dense = self.train(f"{name}-lower", config, ranks=2), self.runs[name, True]
+            with h5py.File(packed / "gop_full.h5") as file:
+                stored = file[f"epoch_{EPOCH}/gop_lower"]
+                self.assertEqual(stored.compression, None if compression == "none" else "gzip")
+                self.assertEqual(stored.shuffle, compression == "gzip")
+                self.assertNotIn("gop", file[f"epoch_{EPOCH}"])
+            with grokscope_io.open_run(packed) as run:
+                self.assert_close(run.load_gop(EPOCH), dense_of(dense), name)
+                self.assert_close(run.load_gop(EPOCH, (1, 4), (2, 9)), dense_of(dense)[1:4, 2:9], name)
+                for layer in layers_of(dense):
+                    self.assert_close(run.load_gop(EPOCH, layer=layer), dense_of(dense, layer), f"{name} {layer}")
 
     def test_python_rebuilds_any_block(self):
         for name in MODELS:

@@ -4,7 +4,8 @@ import h5py
 import tiny_run
 from tiny_run import LINEAR, ProgramTest, variant
 
-CLAIM = {"quantity": "training/train_loss", "first": {"below": 1e9}, "is": "within", "value": [0, 1], "source": "a | test"}
+CLAIM = {"quantity": "training/train_loss", "first": {"below": 1e9}, "is": "within", "value": [0, 1],
+         "paper": "at once", "source": "a | test"}
 
 
 class ReproduceTest(ProgramTest):
@@ -42,7 +43,8 @@ class ReproduceTest(ProgramTest):
         self.assertEqual(self.column("value")[0], 0)
         self.assertTrue(all(time > 0 for time in self.column("walltime")))
         table = (self.place / "results" / "reproduce.md").read_text()
-        self.assertIn("within 0 .. 1 | a \\| test | 0 | holds |", table)
+        self.assertIn("| at once | 0 | within 0 .. 1 | a \\| test | holds |", table)
+        self.assertEqual(self.column("paper_says"), ["at once", "", "at once"])
         self.assertIn("3 claims hold, 0 are missed, 0 runs failed", table)
         self.assertTrue((self.place / "results" / "quick" / "08_study" / "study.h5").exists())
 
@@ -63,6 +65,20 @@ class ReproduceTest(ProgramTest):
             self.assertEqual(finished.code, 2, finished.err)
             self.assertEqual(self.column("verdict"), ["failed", "failed", "holds"])
             self.assertIn("did you mean training.lr?", self.column("ours")[0])
+
+    def test_a_list_chooses(self):
+        for name in ("08_a", "09_a", "09_b"):
+            self.write(f"quick/{name}.yaml", dict(LINEAR, expected=[CLAIM]))
+        listed = self.place / "configs" / "quick" / "reproduce.yaml"
+        listed.write_text("configurations: [09_b.yaml, 08_a.yaml]\n")
+        self.assertEqual(self.reproduce("--quick").code, 0)
+        self.assertEqual([name.rpartition("/")[2] for name in self.column("configuration")], ["09_b.yaml", "08_a.yaml"])
+        self.assertEqual(self.reproduce("--quick", "9").code, 0)
+        self.assertEqual(len(self.column("configuration")), 1)
+        listed.write_text("configurations: [09_c.yaml]\n")
+        finished = self.reproduce("--quick", ranks=2)
+        self.assertEqual(finished.code, 2)
+        self.assertIn("'09_c.yaml' is no configuration", finished.err)
 
     def test_a_stop_and_a_resume(self):
         self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM]))

@@ -51,6 +51,17 @@ class StudyTest : public testing::Test {
   std::vector<Experiment> experiments_ = all_experiments();
 };
 
+TEST_F(StudyTest, ClaimsAboutAllMembers) {
+  const auto result = run("all",
+                          "study: {base: base.yaml, grid: {training.lr: [0.01, 0.02, 0.03]}}\n"
+                          "expected: [{quantity: members/*/training/train_loss, over: members, take: count, "
+                          "where: {above: 0}, is: within, value: [3, 3], paper: three rates}]");
+  if (!world_.is_root()) return;
+  ASSERT_EQ(result.verdicts.size(), 1U);
+  EXPECT_TRUE(result.verdicts[0].met) << result.verdicts[0].found;
+  EXPECT_EQ(result.verdicts[0].paper, "three rates");
+}
+
 /// Runs the study, and each of its members alone on the first `size` ranks.
 TEST_F(StudyTest, EveryMemberIsTheRunThatItWouldBeAlone) {
   for (int size = 1; size <= world_.size(); ++size) {

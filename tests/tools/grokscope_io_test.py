@@ -196,6 +196,26 @@ class RunTest(unittest.TestCase):
             with mock.patch.object(gop_factors, "NUMBERS_AT_ONCE", 16 * 10):  # in blocks
                 np.testing.assert_allclose(np.abs(vectors.T @ run.eigenvectors(600, 5)[1]), np.eye(5), atol=1e-12)
 
+    def test_a_matrix_comes_back_from_tiles_of_its_lower_triangle(self):
+        whole = np.random.default_rng(5).standard_normal((108, 108))
+        whole += whole.T
+        folder, tile = self.copy("tiles"), 25
+        padded = np.zeros((125, 125))
+        padded[:108, :108] = whole
+        tiles = [
+            padded[i * tile : (i + 1) * tile, j * tile : (j + 1) * tile] for i in range(5) for j in range(i + 1)
+        ]
+        with h5py.File(folder / ".segments/600-600.h5", "a") as file:
+            del file["gop_full/epoch_600/gop"]
+            lower = file.create_dataset("gop_full/epoch_600/gop_lower", data=np.stack(tiles))
+            lower.attrs.update({"width": 108, "tile": tile})
+        run = io.open_run(folder)
+        self.assertTrue(run.has_gop(600))
+        self.assertEqual(run.gop_size(600), 108)
+        np.testing.assert_array_equal(run.load_gop(600), whole)
+        for rows, cols in (((3, 60), (20, 108)), ((90, 108), (0, 1)), ((5, 5), (0, 9)), ((49, 51), (49, 51))):
+            np.testing.assert_array_equal(run.load_gop(600, rows, cols), whole[slice(*rows), slice(*cols)])
+
     def test_the_gop_of_a_layer(self):
         g = self.known["gradients"][600][
             :, 35:51

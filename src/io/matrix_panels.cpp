@@ -1,0 +1,74 @@
+#include "io/matrix_panels.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/hash.hpp"
+
+namespace grokscope {
+namespace {
+
+void require_tiling(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows) {
+  require(spec.dtype == DType::float32 || spec.dtype == DType::float64, "a matrix is float32 or float64");
+  require(spec.tile == 0 || spec.tile * spec.tile == spec.cols, "a tile is square");
+  const std::int64_t mine[] = {my_rows.begin, my_rows.end};
+  const auto all = comm.all_gather<std::int64_t>(mine);
+  std::int64_t next = 0;
+  for (std::size_t r = 0; r < all.size(); r += 2) {
+    require(all[r] == next && all[r + 1] >= next, "the ranks' rows do not follow each other in rank order");
+    next = all[r + 1];
+  }
+  require(next == spec.rows, "the ranks' rows do not add up to the matrix");
+}
+
+}  // namespace
+
+Panels::Panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
+               const FillRows& fill)
+    : comm_(comm), spec_(spec), my_rows_(my_rows), fill_(fill) {
+  require_tiling(comm, spec, my_rows);
+  const auto row_bytes = std::max<std::int64_t>(spec.cols * static_cast<std::int64_t>(sizeof(double)), 1);
+  height_ = std::max<std::int64_t>(panel_bytes / row_bytes, 1);
+  rounds_ = static_cast<std::int64_t>(comm.max(static_cast<double>((my_rows.size() + height_ - 1) / height_)));
+}
+
+IndexRange Panels::rows_of(std::int64_t round) const {
+  const auto begin = std::min(my_rows_.begin + round * height_, my_rows_.end);
+  return {begin, std::min(begin + height_, my_rows_.end)};
+}
+
+Panel Panels::fill(std::int64_t round) {
+  const auto rows = rows_of(round);
+  values_.resize(static_cast<std::size_t>(rows.size() * spec_.cols));
+  fill_(rows, values_);
+  if (spec_.dtype == DType::float64) return {rows, std::as_bytes(std::span(values_))};
+  rounded_.resize(values_.size());
+  std::ranges::transform(values_, rounded_.begin(), [](double value) { return static_cast<float>(value); });
+  return {rows, std::as_bytes(std::span(rounded_))};
+}
+
+PanelJournal Panels::journal_of(const std::filesystem::path& path) const {
+  const auto key = fmt::format("{:016x} {} x {} {} gzip {} rank {} of {} height {}", spec_.identity, spec_.rows, spec_.cols,
+                               name_of(spec_.dtype), spec_.gzip_level, comm_.rank(), comm_.size(), height_);
+  return {fmt::format("{}.journal.{}", path.string(), comm_.rank()), key};
+}
+
+PanelHash hash_panel(const Panel& panel) {
+  return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end),
+          hash_bytes(panel.bytes.data(), panel.bytes.size())};
+}
+
+std::vector<PanelHash> gather_hashes(const Communicator& comm, std::span<const std::uint64_t> mine) {
+  const auto all = comm.all_gather_uneven<std::uint64_t>(mine);
+  std::vector<PanelHash> hashes;
+  for (std::size_t i = 0; i < all.size(); i += 3) hashes.push_back({all[i], all[i + 1], all[i + 2]});
+  return hashes;
+}
+
+void describe_matrix(const hdf5::Handle& dataset, const MatrixSpec& spec) {
+  hdf5::write_description(dataset, spec.description);
+  hdf5::write_attributes(dataset, spec.attributes);
+}
+
+}  // namespace grokscope

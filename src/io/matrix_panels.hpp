@@ -1,0 +1,54 @@
+// How is a matrix cut into what a rank forms at a time?
+// Panels of whole rows, bounded in memory; they are hashed as they are stored, and a journal beside the unfinished file says
+// which of them need not be formed again. Shared by matrix_file.cpp and compressed_matrix.cpp only.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "io/hdf5.hpp"
+#include "io/matrix_file.hpp"
+#include "io/panel_journal.hpp"
+
+namespace grokscope {
+
+struct Panel {
+  IndexRange rows;
+  std::span<const std::byte> bytes;  ///< valid until the next panel is filled
+};
+
+/// The panels of this rank: equally many on every rank, the last ones empty where a rank has fewer rows.
+class Panels {
+ public:
+  /// `spec` and `fill` must outlive this. Collective over comm.
+  Panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes, const FillRows& fill);
+
+  std::int64_t rounds() const { return rounds_; }
+  IndexRange rows_of(std::int64_t round) const;
+  /// Collective when the filling is.
+  Panel fill(std::int64_t round);
+
+  /// The journal of this rank for the matrix in the file `path`. What its key names must not differ when an unfinished file
+  /// is taken up again. Local.
+  PanelJournal journal_of(const std::filesystem::path& path) const;
+
+ private:
+  const Communicator& comm_;
+  const MatrixSpec& spec_;
+  IndexRange my_rows_;
+  const FillRows& fill_;
+  std::int64_t height_ = 1;
+  std::int64_t rounds_ = 0;
+  std::vector<double> values_;
+  std::vector<float> rounded_;
+};
+
+PanelHash hash_panel(const Panel& panel);
+
+/// The hashes of all ranks' panels, each given as three numbers in a row, on every rank. Collective over comm.
+std::vector<PanelHash> gather_hashes(const Communicator& comm, std::span<const std::uint64_t> mine);
+
+/// Writes description and attributes to the dataset of a matrix. Local.
+void describe_matrix(const hdf5::Handle& dataset, const MatrixSpec& spec);
+
+}  // namespace grokscope

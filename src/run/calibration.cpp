@@ -1,0 +1,113 @@
+#include "run/calibration.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "base/timer.hpp"
+#include "gradients/factor_gram.hpp"
+#include "io/durable_file.hpp"
+
+namespace grokscope {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kLongestPass_s = 0.3;
+
+double median_seconds(int repeats, const std::function<void()>& work) {
+  std::vector<double> seconds;
+  for (int i = 0; i < repeats; ++i) {
+    const Stopwatch watch;
+    work();
+    seconds.push_back(watch.seconds());
+  }
+  std::ranges::sort(seconds);
+  return seconds[seconds.size() / 2];
+}
+
+double gemm_rate() {
+  constexpr std::int64_t kSize = 768;
+  const auto a = at::ones({kSize, kSize}, at::kDouble);
+  auto c = at::empty_like(a);
+  at::mm_out(c, a, a);  // the first one starts the library
+  return 2.0 * kSize * kSize * kSize / median_seconds(5, [&] { at::mm_out(c, a, a); });
+}
+
+double copy_rate() {
+  constexpr std::int64_t kSize = 8'000'000;
+  const auto from = at::ones({kSize}, at::kDouble);
+  auto to = at::zeros_like(from);
+  return 2.0 * 8 * kSize / median_seconds(5, [&] { to.copy_(from); });
+}
+
+fs::path nearest_folder(fs::path path) {
+  path = fs::absolute(path);
+  while (!fs::is_directory(path) && path.has_parent_path() && path != path.root_path()) path = path.parent_path();
+  return path;
+}
+
+double disk_rate(const fs::path& folder) {
+  const std::string piece(16'000'000, 'x');
+  constexpr int kPieces = 4;
+  const FileDescriptor file(nearest_folder(folder), O_TMPFILE | O_WRONLY);  // vanishes with the descriptor
+  file.write(piece);
+  file.sync();
+  const Stopwatch watch;
+  for (int i = 0; i < kPieces; ++i) file.write(piece);
+  file.sync();
+  return static_cast<double>(piece.size()) * kPieces / watch.seconds();
+}
+
+Pass pass_of(const RunConfiguration& c, std::int64_t examples) {
+  const auto few = c.task->data().train.rows({0, examples});
+  return backward_pass(c.task->model(), c.task->loss(), few.inputs, few.targets, Taping::on);
+}
+
+/// Seconds of one full pair, all parameters, in the largest tile that is quick.
+double pair_seconds(const Taps& taps, double macs) {
+  const auto affordable = static_cast<std::int64_t>(std::sqrt(5e9 / std::max(1.0, macs)));
+  const auto size = std::min({taps.n, kGramTile, std::max<std::int64_t>(8, affordable)});
+  auto tile = at::zeros({size, size}, at::kDouble).t();
+  double seconds = 0;
+  for (const auto& tap : taps.taps) {
+    const auto whole = to_double(slice_rows(tap, {0, size}));
+    seconds += median_seconds(3, [&] { add_gram_tile(whole, {0, size}, whole, {0, size}, tile); });
+  }
+  return seconds / static_cast<double>(size * size);
+}
+
+}  // namespace
+
+MachineRates measure_machine(const fs::path& folder, const MachineRates& known) {
+  auto rates = known;
+  rates.gemm_flops = gemm_rate();
+  rates.memory_bytes = copy_rate();
+  try {
+    rates.disk_bytes = disk_rate(folder);
+  } catch (const EnvironmentError&) {
+    // Full, read-only, or a file system without nameless files: the run will say so if it is worse than that.
+  }
+  return rates;
+}
+
+ModelTimes measure_model(const RunConfiguration& c) {
+  const auto all = c.task->data().train.size();
+  const auto few = std::min<std::int64_t>(16, all);
+  pass_of(c, few);  // the first one allocates
+  const double few_s = median_seconds(3, [&] { pass_of(c, few); });
+  const auto affordable = static_cast<std::int64_t>(kLongestPass_s / few_s * static_cast<double>(few));
+  const auto many = std::clamp<std::int64_t>(affordable, few, all);
+  Taps taps;
+  const double many_s = median_seconds(3, [&] { taps = pass_of(c, many).taps; });
+  double macs = 0;
+  for (const auto& tap : taps.taps) macs += gram_macs_per_pair(tap);
+  ModelTimes times;
+  if (many > few) times.pass_s = std::max(0.0, (many_s - few_s) / static_cast<double>(many - few));
+  times.pass_overhead_s = std::max(0.0, few_s - times.pass_s * static_cast<double>(few));
+  times.gram_pair_s = pair_seconds(taps, macs);
+  return times;
+}
+
+}  // namespace grokscope
