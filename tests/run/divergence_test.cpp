@@ -63,7 +63,7 @@ class DivergenceTest : public FolderTest {
  protected:
   /// Runs, and returns the message of the error.
   std::string run(bool by_gradient, int log_interval) {
-    const std::array experiments{
+    const std::vector<Experiment> experiments{
         Experiment{{"breaking", "", "", ""}, [=] { return std::make_unique<BreakingTask>(by_gradient); }}};
     const auto file = write_configuration(
         comm, folder.path() / "run.yaml",

@@ -31,7 +31,7 @@ class RestartTest : public FolderTest, public testing::WithParamInterface<Case> 
  protected:
   ExitCode run(const std::string& name, int signal_at) {
     signal_at_ = signal_at;
-    const std::array experiments{
+    const std::vector<Experiment> experiments{
         Experiment{{"jumping", "", "", ""}, [this] { return std::make_unique<JumpingTask>(signal_at_); }}};
     const auto file = write_configuration(
         comm, folder.path() / (name + ".yaml"),
@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"momentum_full", kMomentum, "full", kAdaptive, 7}, Case{"momentum_mini", kMomentum, "5", kFixed, 6},
                     Case{"adam_full", kAdam, "full", kAdaptive, 5}, Case{"adam_mini", kAdam, "4", kFixed, 11},
                     Case{"adamw_full", kAdamW, "full", kFixed, 10}, Case{"adamw_mini", kAdamW, "3", kAdaptive, 12}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace
 }  // namespace grokscope

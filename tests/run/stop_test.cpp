@@ -31,7 +31,7 @@ class StopTest : public FolderTest {
  protected:
   ExitCode run(const std::string& text, const std::string& name, int signal_at) {
     signal_at_ = signal_at;
-    const std::array experiments{
+    const std::vector<Experiment> experiments{
         Experiment{{"jumping", "", "", ""}, [this] { return std::make_unique<JumpingTask>(signal_at_); }}};
     const auto file = write_configuration(comm, folder.path() / (name + ".yaml"), text);
     const SignalWatch signals;
