@@ -6,11 +6,12 @@ Method, with parameters that were fixed on invented series and are the same for 
 the formulas):
 
 - Runs. A run that memorised and generalised (t_mem and t_gen in /events) counts as generalising, one that
-  memorised only as a control. Left out are runs that never memorised; undecided ones (their test accuracy went
-  more than half of the way from its value at t_mem to 1, but not to t_gen); and runs with too short a delay
-  (it had gone more than a quarter of that way, or to t_gen, when the baseline ended at about 1.8 t_mem): there
-  the end of the jump would be taken for its beginning. Runs of one experiment are pooled over their settings:
-  give seeds of one setting, and controls that differ from it in one thing (less data, no weight decay).
+  memorised only as a control. Left out are runs that never memorised; undecided ones (not finished, or their
+  test accuracy went more than half of the way from its value at t_mem to 1, but not to t_gen); and those with
+  too short a delay (it had gone more than a quarter of that way, or to t_gen, when the baseline ended at about
+  1.8 t_mem): there the end of the jump would be taken for its beginning. Runs of one experiment are pooled over
+  their settings: give seeds of one setting, and controls that differ from it in one thing (less data, no weight
+  decay).
 - Change. Each series is watched from t_mem on: every bin of the step is predicted by a straight line in
   log10(step) through all earlier ones, and the summed errors raise an alarm at a fixed boundary. The onset is
   where the change began, the alarm where an observer who sees nothing later could have known.
@@ -113,6 +114,9 @@ def kind_of(run):
     if step.size <= change_point.BASELINE:
         return "left out: it ended too soon after t_mem"
     if transition.t_gen is None:
+        state = (run.status() or {}).get("state", "done")
+        if state != "done":
+            return f"left out: undecided, the run is {state}"
         highest = np.nanmax(reference.values)
         return f"left out: undecided, its {REFERENCE} rose to {highest:.2f}" if way.max() > HALF_WAY else CONTROL
     if began_early(reference, transition):

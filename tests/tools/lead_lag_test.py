@@ -3,6 +3,7 @@ the right sign?"""
 import contextlib
 import csv
 import io
+import json
 import sys
 import tempfile
 import unittest
@@ -225,9 +226,12 @@ class LeadLagTest(unittest.TestCase):
         half_way = np.minimum(accuracy(6000), 0.9)
         write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
         write_run(self.folder, "cut", {"test_acc": half_way, "x": bent(1500, 2.0)}, None)
-        write_run(self.folder, "control", {"test_acc": np.minimum(half_way, 0.3), "x": bent(1e9, 0)}, None)
+        for name, state in (("control", "done"), ("stopped", "checkpointed")):
+            columns = {"test_acc": np.minimum(half_way, 0.3), "x": bent(1e9, 0)}
+            (write_run(self.folder, name, columns, None) / "STATUS").write_text(json.dumps({"state": state}))
         _, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
         self.assertIn("cut: invented, left out: undecided, its test_acc rose to 0.90", out)
+        self.assertIn("stopped: invented, left out: undecided, the run is checkpointed", out)
         row = self.table()["x"]
         self.assertEqual([row[k] for k in ("generalising", "controls", "false_alarms")], ["1", "1", "0"])
         self.assertIn("that warn more often than they warn falsely", out)
