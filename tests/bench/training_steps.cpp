@@ -2,9 +2,9 @@
 //   bench_training_steps [--repeats R] [PAPER ...]
 // Ours is the trainer's whole step: batch, forward, loss, backward, accuracy, update. The plain one is what
 // one would write first: a forward pass that skips and folds nothing, LibTorch's own loss, backward(),
-// LibTorch's optimizer. Sizes, types and optimizers are those of configs/NN_*.yaml, one rank, one thread;
-// times are medians of interleaved repeats. Ends with 1 when gradients disagree or a step of ours is slower
-// by more than the scatter of such times.
+// LibTorch's optimizer, accuracy. Sizes, types and optimizers are those of configs/NN_*.yaml (04: of its
+// miniature), one rank, one thread; times are medians of interleaved repeats. Ends with 1 when gradients
+// disagree or a step of ours is slower by more than the scatter of such times.
 #include <fmt/format.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/adamw.h>
@@ -90,10 +90,12 @@ class PlainTrainer {
     const auto batch = next_batch();
     optimizer_->zero_grad();
     auto tape = Tape::inactive();
-    const auto loss = case_.plain_loss(case_.plain->forward(batch.inputs, tape), batch.targets);
+    const auto outputs = case_.plain->forward(batch.inputs, tape);
+    const auto loss = case_.plain_loss(outputs, batch.targets);
     loss.backward();
     optimizer_->step();
     last_loss_ = loss.item<double>();
+    last_correct_ = case_.task->loss().correct(outputs.detach(), batch.targets).sum().item<std::int64_t>();
   }
 
  private:
@@ -111,6 +113,7 @@ class PlainTrainer {
   at::Tensor order_;
   std::int64_t steps_ = 0;
   double last_loss_ = 0;
+  std::int64_t last_correct_ = 0;
 };
 
 TrainingOptions adamw(double decay, BatchSize batch = {}) {
