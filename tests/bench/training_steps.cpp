@@ -38,9 +38,9 @@ namespace {
 constexpr double kRepeat = 0.15;       // seconds of one repeat, at least
 constexpr double kBookkeeping = 5e-5;  // seconds
 constexpr double kScatter = 0.05;      // of two medians on a quiet machine
-constexpr double kVanishing = 1e-6;   // of the norm of all gradients
-constexpr double kDifference = 1e-9;  // of gradients in float64
-constexpr double kDecay = 0.1;        // costs the same whatever it is
+constexpr double kVanishing = 1e-6;    // of the norm of all gradients
+constexpr double kDifference = 1e-9;   // of gradients in float64
+constexpr double kDecay = 0.1;         // costs the same whatever it is
 
 using MeanLoss = std::function<at::Tensor(const at::Tensor& outputs, const at::Tensor& targets)>;
 
