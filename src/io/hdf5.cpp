@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,7 +105,11 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
 /// crashes in MPI_Finalize on what is left.
 class Detour {
  public:
-  explicit Detour(hid_t file) {
+  /// What of the file is there to be read: nothing but its head after a flush, all of it where a flush has failed, since HDF5
+  /// then goes on with what it had begun.
+  enum class Content { head, whole };
+
+  Detour(hid_t file, Content content) {
     void* handle = nullptr;
     if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
     const int descriptor = *static_cast<int*>(handle);
@@ -112,7 +117,9 @@ class Detour {
     memory_ = ::memfd_create("detour", MFD_CLOEXEC);
     if (disk_ < 0 || memory_ < 0 || ::ftruncate(memory_, size_of(disk_)) != 0) return;
     const auto size = std::max<ssize_t>(0, ::pread(disk_, head_.data(), head_.size(), 0));
-    if (::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size) ::dup2(memory_, descriptor);
+    const bool is_copied = ::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size;
+    if (content == Content::whole) copy_all();
+    if (is_copied) ::dup2(memory_, descriptor);
   }
   Detour(const Detour&) = delete;
   Detour& operator=(const Detour&) = delete;
@@ -136,6 +143,13 @@ class Detour {
   static off_t size_of(int descriptor) {
     struct stat known = {};
     return ::fstat(descriptor, &known) == 0 ? known.st_size : 0;
+  }
+
+  /// As far as there is memory for it.
+  void copy_all() const {
+    off_t offset = 0;
+    while (::sendfile(memory_, disk_, &offset, std::size_t{1} << 24) > 0) {
+    }
   }
 
   static constexpr std::size_t kHead = 4096;  ///< a page: what memory tells apart
@@ -201,7 +215,7 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 Handle::~Handle() {
   if (!is_open()) return;
   std::optional<Detour> detour;
-  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_);
+  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_, Detour::Content::whole);
   if (is_changeable(id_, H5FD_MPIO)) forget_unwritten(id_);
   closer_(id_);
 }
@@ -213,7 +227,7 @@ void Handle::close() {
   if (is_changeable(id_, H5FD_SEC2)) {
     flush(*this);
 #if H5_VERSION_LE(1, 10, 99)  // what later ones write at the close was not looked at
-    detour.emplace(id_);
+    detour.emplace(id_, Detour::Content::head);
 #endif
   }
   if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);
