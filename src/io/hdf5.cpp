@@ -122,19 +122,30 @@ class Detour {
   }
 
   /// Called when HDF5 has closed a file that had been flushed: all that it changes then is a mark in the first bytes, that
-  /// nobody writes to the file any more. False where the disk refuses them.
+  /// nobody writes to the file any more, and the size, where it gives back room that it had set aside for metadata at the
+  /// end. False where the disk refuses them.
   bool bring_back() {
     if (disk_ < 0 || memory_ < 0) return true;
     std::array<char, kHead> now{};
     const auto size = ::pread(memory_, now.data(), now.size(), 0);
     struct stat all = {};
-    require(size >= 0 && ::fstat(memory_, &all) == 0 && all.st_size <= size, "HDF5 wrote more than a mark to a file at its close");
+    require(size >= 0 && ::fstat(memory_, &all) == 0 && !wrote_behind_head(), "HDF5 wrote more than a mark to a file at its close");
+    if (all.st_size > size && ::ftruncate(disk_, all.st_size) != 0) return false;
     if (now == head_) return true;
     return ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) == size;
   }
 
  private:
-  static constexpr std::size_t kHead = 512;
+  /// A truncation leaves a hole behind the head; the page of the head itself counts as written as a whole.
+  bool wrote_behind_head() const {
+    std::array<char, kPage> page{};
+    const auto size = ::pread(memory_, page.data(), page.size(), 0);
+    const auto rest = std::span(page).subspan(kHead);
+    return size < 0 || std::ranges::any_of(rest, [](char byte) { return byte != 0; }) ||
+           ::lseek(memory_, kPage, SEEK_DATA) >= 0;
+  }
+
+  static constexpr std::size_t kHead = 512, kPage = 4096;
   std::array<char, kHead> head_{};
   int disk_ = -1;
   int memory_ = -1;
