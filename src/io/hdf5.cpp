@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,15 +105,21 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
 /// crashes in MPI_Finalize on what is left.
 class Detour {
  public:
-  explicit Detour(hid_t file) {
+  /// What of the file is there to be read: nothing but its head after a flush, all of it where a flush has failed, since HDF5
+  /// then goes on with what it had begun.
+  enum class Content { head, whole };
+
+  Detour(hid_t file, Content content) {
     void* handle = nullptr;
     if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
     const int descriptor = *static_cast<int*>(handle);
     disk_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
     memory_ = ::memfd_create("detour", MFD_CLOEXEC);
-    if (disk_ < 0 || memory_ < 0) return;
+    if (disk_ < 0 || memory_ < 0 || ::ftruncate(memory_, size_of(disk_)) != 0) return;
     const auto size = std::max<ssize_t>(0, ::pread(disk_, head_.data(), head_.size(), 0));
-    if (::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size) ::dup2(memory_, descriptor);
+    const bool is_copied = ::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size;
+    if (content == Content::whole) copy_all();
+    if (is_copied) ::dup2(memory_, descriptor);
   }
   Detour(const Detour&) = delete;
   Detour& operator=(const Detour&) = delete;
@@ -121,31 +128,31 @@ class Detour {
     if (memory_ >= 0) ::close(memory_);
   }
 
-  /// Called when HDF5 has closed a file that had been flushed: all that it changes then is a mark in the first bytes, that
-  /// nobody writes to the file any more, and the size, where it gives back room that it had set aside for metadata at the
-  /// end. False where the disk refuses them.
+  /// Called when HDF5 has closed a file that had been flushed: all that it does then is to give back space that it held in
+  /// reserve at the end, and to say so in the first bytes. False where the disk refuses that.
   bool bring_back() {
     if (disk_ < 0 || memory_ < 0) return true;
     std::array<char, kHead> now{};
     const auto size = ::pread(memory_, now.data(), now.size(), 0);
-    struct stat all = {};
-    require(size >= 0 && ::fstat(memory_, &all) == 0 && !wrote_behind_head(), "HDF5 wrote more than a mark to a file at its close");
-    if (all.st_size > size && ::ftruncate(disk_, all.st_size) != 0) return false;
-    if (now == head_) return true;
-    return ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) == size;
+    require(size >= 0 && ::lseek(memory_, kHead, SEEK_DATA) < 0, "HDF5 wrote data to a file at its close");
+    if (now != head_ && ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) != size) return false;
+    return size_of(memory_) == size_of(disk_) || ::ftruncate(disk_, size_of(memory_)) == 0;
   }
 
  private:
-  /// A truncation leaves a hole behind the head; the page of the head itself counts as written as a whole.
-  bool wrote_behind_head() const {
-    std::array<char, kPage> page{};
-    const auto size = ::pread(memory_, page.data(), page.size(), 0);
-    const auto rest = std::span(page).subspan(kHead);
-    return size < 0 || std::ranges::any_of(rest, [](char byte) { return byte != 0; }) ||
-           ::lseek(memory_, kPage, SEEK_DATA) >= 0;
+  static off_t size_of(int descriptor) {
+    struct stat known = {};
+    return ::fstat(descriptor, &known) == 0 ? known.st_size : 0;
   }
 
-  static constexpr std::size_t kHead = 512, kPage = 4096;
+  /// As far as there is memory for it.
+  void copy_all() const {
+    off_t offset = 0;
+    while (::sendfile(memory_, disk_, &offset, std::size_t{1} << 24) > 0) {
+    }
+  }
+
+  static constexpr std::size_t kHead = 4096;  ///< a page: what memory tells apart
   std::array<char, kHead> head_{};
   int disk_ = -1;
   int memory_ = -1;
@@ -208,7 +215,7 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 Handle::~Handle() {
   if (!is_open()) return;
   std::optional<Detour> detour;
-  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_);
+  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_, Detour::Content::whole);
   if (is_changeable(id_, H5FD_MPIO)) forget_unwritten(id_);
   closer_(id_);
 }
@@ -220,7 +227,7 @@ void Handle::close() {
   if (is_changeable(id_, H5FD_SEC2)) {
     flush(*this);
 #if H5_VERSION_LE(1, 10, 99)  // what later ones write at the close was not looked at
-    detour.emplace(id_);
+    detour.emplace(id_, Detour::Content::head);
 #endif
   }
   if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);

@@ -37,8 +37,8 @@ void RunWriter::set_group_attributes(const std::string& view, const std::string&
   if (books_) books_->pending.set_attributes(view, group, attributes);
 }
 
-void RunWriter::write_matrix(const std::string& view, const std::string& group, const std::string& name,
-                             const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill) {
+std::filesystem::path RunWriter::write_matrix(const std::string& view, const std::string& group, const std::string& name,
+                                              const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill) {
   const FillRows watched_fill = [&](IndexRange rows, std::span<double> out) {
     if (options_.panel_begins) options_.panel_begins();
     fill(rows, out);
@@ -46,7 +46,7 @@ void RunWriter::write_matrix(const std::string& view, const std::string& group, 
   if (spec.bytes() <= options_.own_file_bytes) {
     const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, watched_fill);
     comm_.on_root([&] { books_->pending.write(view, group, matrix, spec.attributes, spec.gzip_level); });
-    return;
+    return {};
   }
   std::string file_name;
   comm_.on_root([&] { file_name = books_->pending.name_matrix_file(view, group, name); });
@@ -56,6 +56,7 @@ void RunWriter::write_matrix(const std::string& view, const std::string& group, 
   const auto file = write_matrix_file(comm_, unfinished, name, spec, my_rows, options_.panel_bytes, watched_fill,
                                       books_ ? books_->show_panels_of(file_name, spec.bytes()) : PanelProgress());
   comm_.on_root([&] { books_->pending.add_matrix(view, group, name, file); });
+  return unfinished;
 }
 
 void RunWriter::link(const std::string& view, const std::string& group, const std::string& name,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -54,9 +55,10 @@ class RunWriter {
 
   /// Adds a matrix, filled by rows; ranks hold contiguous rows in rank order. A large one is written here and
   /// now, with at most options.panel_bytes of doubles in memory on each rank; a small one is gathered. When spec.identity is
-  /// given, a large one that a killed launch left unfinished is taken up where it was.
+  /// given, a large one that a killed launch left unfinished is taken up where it was. Returns the file that a large one has
+  /// of its own, where it can be read (as dataset `name`) until the next commit; "" for a small one.
   /// Collective over comm.
-  void write_matrix(const std::string& view, const std::string& group, const std::string& name,
+  std::filesystem::path write_matrix(const std::string& view, const std::string& group, const std::string& name,
                     const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill);
 
   /// Shows `target` ("gop_full/epoch_1000/gop", a dataset or a group) in `view`, `group` as well, as `name`. Both

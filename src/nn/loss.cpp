@@ -57,7 +57,7 @@ class PlainCrossEntropy : public Loss {
   explicit PlainCrossEntropy(at::ScalarType dtype) : dtype_(dtype) {}
 
   at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
-    return -at::log_softmax(outputs.to(dtype_), 1).gather(1, targets.unsqueeze(1)).squeeze(1);
+    return at::cross_entropy_loss(outputs.to(dtype_), targets, {}, at::Reduction::None);
   }
   at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
     return outputs.argmax(1) == targets;
@@ -78,7 +78,7 @@ class OneHotMse : public Loss {
   at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
     const auto z = outputs.to(dtype_);
     const auto wanted = at::zeros_like(z).scatter_(1, targets.unsqueeze(1), 1.0);
-    return (z - wanted).square().mean(1);
+    return at::mse_loss(z, wanted, at::Reduction::None).mean(1);
   }
   at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
     return outputs.argmax(1) == targets;
@@ -96,7 +96,7 @@ class RegressionMse : public Loss {
   explicit RegressionMse(double tolerance) : tolerance_(tolerance) {}
 
   at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
-    return (outputs - targets).square().mean(1);
+    return at::mse_loss(outputs, targets, at::Reduction::None).mean(1);
   }
   at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
     return per_example(outputs, targets) < tolerance_;
@@ -116,12 +116,12 @@ class TemplateMse : public Loss {
 
   at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
     const auto z = outputs.to(dtype_);
-    return (z - templates_.to(z.device()).index_select(0, targets)).square().mean(1);
+    return at::mse_loss(z, templates_.to(z.device()).index_select(0, targets), at::Reduction::None).mean(1);
   }
   at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
-    const auto z = outputs.to(dtype_);
-    const auto distances = (z.unsqueeze(1) - templates_.to(z.device()).unsqueeze(0)).square().sum(2);
-    return distances.argmin(1) == targets;
+    const auto templates = templates_.to(outputs.device());
+    const auto products = at::mm(outputs.to(dtype_), templates.t());
+    return at::add(templates.square().sum(1), products, -2).argmin(1) == targets;  // |z - Y|^2 - |z|^2
   }
   std::string definition() const override {
     return "loss_i = mean over outputs of (z_i - Y_{y_i})^2, Y the templates; training loss = mean over i; correct when "

@@ -27,13 +27,13 @@ Pass backward_pass(const Model& model, const Loss& loss, const at::Tensor& input
     if (!gradients[i].defined()) gradients[i] = at::zeros_like(wanted[i]);
   }
 
+  at::NoGradGuard no_grad;
   Pass pass;
   pass.loss_sum = losses.detach().to(at::kDouble).sum().item<double>();
   pass.correct = loss.correct(outputs.detach(), targets).sum().item<std::int64_t>();
   const auto split = gradients.begin() + static_cast<std::ptrdiff_t>(parameter_count);
   pass.gradients.assign(gradients.begin(), split);
   if (tape.is_active()) {
-    at::NoGradGuard no_grad;
     pass.taps = tape.build(inputs.size(0), Tape::Gradients(split, gradients.end()));
     add_explicit_taps(model, loss, inputs, targets, pass.taps);
     std::int64_t taped = 0;

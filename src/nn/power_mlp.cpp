@@ -29,7 +29,7 @@ at::Tensor PowerMlp::forward(const at::Tensor& inputs, Tape& tape) const {
                   });
     }
   }
-  const auto hidden = shape_.terms == 2 ? sum * sum : at::pow(sum, shape_.terms);
+  const auto hidden = at::pow(sum, shape_.terms);
   return linear(hidden, parameters[static_cast<std::size_t>(shape_.terms)], nullptr, tape);
 }
 

@@ -8,6 +8,7 @@
 
 #include "gop/dense_rows.hpp"
 #include "gop/quantities.hpp"
+#include "io/matrix_block.hpp"
 #include "probes/factors.hpp"
 #include "probes/tracked_examples.hpp"
 
@@ -129,12 +130,17 @@ void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& resu
 
 std::string GopProbe::matrix_name() const { return storage_.layout == "lower" ? "gop_lower" : "gop"; }
 
-void GopProbe::store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g, IndexRange range,
-                            std::uint64_t identity) {
+std::filesystem::path GopProbe::store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g,
+                                             IndexRange range, std::uint64_t identity, const std::filesystem::path& whole) {
   const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
   const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
   MatrixSpec spec{range.size(), range.size(), dtype, level, gop_description(), identity};
   FillRows fill = [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); };
+  if (!whole.empty()) {
+    fill = [&](IndexRange rows, std::span<double> out) {
+      read_matrix_block(whole, "gop", {range.begin + rows.begin, range.begin + rows.end}, range, out);
+    };
+  }
   if (storage_.layout == "lower") {
     const auto tiles = LowerTiles::of(range.size());
     spec.rows = tiles.count();
@@ -145,26 +151,26 @@ void GopProbe::store_matrix(const std::string& view, const std::string& group, c
     spec.attributes = {{"width", range.size()}, {"tile", tiles.width}};
     fill = [&](IndexRange which, std::span<double> out) { fill_lower_tiles(g, range, which, out); };
   }
-  around_.writer.write_matrix(view, group, matrix_name(), spec, even_share(spec.rows, around_.comm.size(), around_.comm.rank()),
-                              fill);
+  return around_.writer.write_matrix(view, group, matrix_name(), spec,
+                                     even_share(spec.rows, around_.comm.size(), around_.comm.rank()), fill);
 }
 
 void GopProbe::store_matrices(const GradientMatrix& g, const std::string& group) {
   const auto theta = around_.task.model().parameters.flat().to(at::kCPU, at::kDouble).contiguous();
   const auto ids = tracked_.ids.to(at::kCPU).contiguous();
   const auto state = hash_bytes(ids.data_ptr(), ids.nbytes(), hash_bytes(theta.data_ptr(), theta.nbytes()));
-  const auto write_dense = [&](const std::string& view, const std::string& where, IndexRange range) {
-    store_matrix(view, where, g, range, state);
-  };
   const auto full = storage_.store_full_gop, by_layer = storage_.store_layer_gops;
   const auto& layers = around_.task.model().parameters.layers();
-  if (full == StorePolicy::dense) write_dense("gop_full", group, {0, g.cols()});
+  std::filesystem::path whole;
+  if (full == StorePolicy::dense) whole = store_matrix("gop_full", group, g, {0, g.cols()}, state);
+  // Compressed rows cost as much to unpack as to form, and tiles of a layer are not those of the whole.
+  if (storage_.layout != "square" || storage_.compression != "none") whole.clear();
   for (const auto& layer : layers) {
     const auto layer_group = group + "/" + layer.name;
     if (full == StorePolicy::dense && layers.size() == 1) {
       around_.writer.link("gop_layers", layer_group, matrix_name(), "gop_full/" + group + "/" + matrix_name());
     } else if (by_layer == StorePolicy::dense) {
-      write_dense("gop_layers", layer_group, layer.range);
+      store_matrix("gop_layers", layer_group, g, layer.range, state, whole);
     }
     // The full factors are those of the layers: they are stored once, and seen from both sides.
     const auto factors = group + "/factors/" + layer.name;

@@ -29,9 +29,10 @@ class GopProbe : public Probe {
   GradientMatrix gradients(StepPass* pass) const;
   void store(const Moment& now, const GradientMatrix& g, GopResult& result);
   void store_matrices(const GradientMatrix& g, const std::string& group);
-  /// The dense GOP of some parameters, in the configured layout, as matrix_name() in a group of a view.
-  void store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g, IndexRange range,
-                    std::uint64_t identity);
+  /// The dense GOP of some parameters, in the configured layout, as matrix_name() in a group of a view. Its rows are read
+  /// from `whole`, where that is the file of the square GOP of all parameters, else formed. Returns what write_matrix() does.
+  std::filesystem::path store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g,
+                                     IndexRange range, std::uint64_t identity, const std::filesystem::path& whole = {});
   std::string matrix_name() const;
 
   ProbeSurroundings around_;

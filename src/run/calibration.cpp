@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "base/timer.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kLongestPass_s = 0.3;
+constexpr double kLongestPass_s = 0.15;
 
 double median_seconds(int repeats, const std::function<void()>& work) {
   std::vector<double> seconds;
@@ -60,9 +61,24 @@ double disk_rate(const fs::path& folder) {
   return static_cast<double>(piece.size()) * kPieces / watch.seconds();
 }
 
-Pass pass_of(const RunConfiguration& c, std::int64_t examples) {
+Pass pass_of(const RunConfiguration& c, std::int64_t examples, Taping taping) {
   const auto few = c.task->data().train.rows({0, examples});
-  return backward_pass(c.task->model(), c.task->loss(), few.inputs, few.targets, Taping::on);
+  return backward_pass(c.task->model(), c.task->loss(), few.inputs, few.targets, taping);
+}
+
+/// Passes of a few and of many examples: the line through both.
+PassTimes time_passes(const RunConfiguration& c, Taping taping) {
+  const auto all = c.task->data().train.size();
+  const auto few = std::min<std::int64_t>(16, all);
+  pass_of(c, few, taping);  // the first one allocates
+  const double few_s = median_seconds(3, [&] { pass_of(c, few, taping); });
+  const auto affordable = static_cast<std::int64_t>(kLongestPass_s / few_s * static_cast<double>(few));
+  const auto many = std::clamp<std::int64_t>(affordable, few, all);
+  const double many_s = median_seconds(3, [&] { pass_of(c, many, taping); });
+  PassTimes times;
+  if (many > few) times.example_s = std::max(0.0, (many_s - few_s) / static_cast<double>(many - few));
+  times.overhead_s = std::max(0.0, few_s - times.example_s * static_cast<double>(few));
+  return times;
 }
 
 /// Seconds of one full pair, all parameters, in the largest tile that is quick.
@@ -93,21 +109,10 @@ MachineRates measure_machine(const fs::path& folder, const MachineRates& known) 
 }
 
 ModelTimes measure_model(const RunConfiguration& c) {
-  const auto all = c.task->data().train.size();
-  const auto few = std::min<std::int64_t>(16, all);
-  pass_of(c, few);  // the first one allocates
-  const double few_s = median_seconds(3, [&] { pass_of(c, few); });
-  const auto affordable = static_cast<std::int64_t>(kLongestPass_s / few_s * static_cast<double>(few));
-  const auto many = std::clamp<std::int64_t>(affordable, few, all);
-  Taps taps;
-  const double many_s = median_seconds(3, [&] { taps = pass_of(c, many).taps; });
+  const auto taps = pass_of(c, std::min(kGramTile, c.task->data().train.size()), Taping::on).taps;
   double macs = 0;
   for (const auto& tap : taps.taps) macs += gram_macs_per_pair(tap);
-  ModelTimes times;
-  if (many > few) times.pass_s = std::max(0.0, (many_s - few_s) / static_cast<double>(many - few));
-  times.pass_overhead_s = std::max(0.0, few_s - times.pass_s * static_cast<double>(few));
-  times.gram_pair_s = pair_seconds(taps, macs);
-  return times;
+  return {time_passes(c, Taping::off), time_passes(c, Taping::on), pair_seconds(taps, macs)};
 }
 
 }  // namespace grokscope

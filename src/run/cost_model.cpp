@@ -122,14 +122,14 @@ CostEstimate estimate_cost(const Workload& w, const ModelTimes& times, const Mac
   const auto n = static_cast<double>(n_solved), tracked = static_cast<double>(w.tracked);
   e.solver = choose_solver({n_solved, ranks, w.solver, false});
 
-  const auto pass = [&](std::int64_t examples) {
-    return examples == 0 ? 0 : times.pass_overhead_s + times.pass_s * std::ceil(static_cast<double>(examples) / p);
-  };
+  const auto share = [&](std::int64_t examples) { return std::ceil(static_cast<double>(examples) / p); };
+  const auto pass = [&](std::int64_t examples) { return times.plain.of(share(examples)); };
   // Slices of the gradient are exchanged, summed and gathered.
   const double reduce = ranks > 1 ? 2 * (size * 4 / rates.network_bytes + p * rates.latency_s) : 0;
   e.step_s = pass(w.batch) + reduce + 40 * size / rates.memory_bytes;
   e.evaluation_s = (pass(w.test_examples) + (w.batch < w.examples ? pass(w.examples) : 0)) / 3;
-  e.pass_s = w.shares_backward ? 0 : pass(w.tracked);
+  e.pass_s = times.taped.of(share(w.tracked));
+  if (w.shares_backward) e.pass_s = std::max(0.0, e.pass_s - pass(w.tracked));
   e.fill_s = e.side.side == Side::gram ? fill_gram(w, times, rates, p) : fill_dense(w, rates, p);
   e.layers_s = layers_seconds(w, rates, e.side.side, ranks);
   const double move = ranks > 1 ? 8 * n * n / p / rates.network_bytes + 2 * 8 * n * n / p / rates.memory_bytes : 0;
@@ -149,7 +149,8 @@ CostEstimate estimate_cost(const Workload& w, const ModelTimes& times, const Mac
 ModelTimes guess_times(const Workload& w, const MachineRates& rates) {
   const double pair = 2 * w.gram_macs / (kKernelEfficiency * rates.gemm_flops);
   // Forward, and backward for inputs and parameters: three products of the size of an example's gradient.
-  return {1e-3, 3 * 2 * w.product_macs / (kKernelEfficiency * rates.gemm_flops), pair};
+  const PassTimes pass{1e-3, 3 * 2 * w.product_macs / (kKernelEfficiency * rates.gemm_flops)};
+  return {pass, pass, pair};
 }
 
 }  // namespace grokscope

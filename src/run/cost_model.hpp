@@ -27,10 +27,17 @@ struct MachineRates {
   double network_bytes = 5e9;    ///< between two ranks
 };
 
+/// Forward and backward on one rank.
+struct PassTimes {
+  double overhead_s = 0;         ///< whatever the batch
+  double example_s = 0;          ///< and for each example of it
+  double of(double examples) const { return examples > 0 ? overhead_s + example_s * examples : 0; }
+};
+
 /// What was timed of one model, on one rank; or guessed from counts.
 struct ModelTimes {
-  double pass_overhead_s = 0;    ///< of forward and backward, whatever the batch
-  double pass_s = 0;             ///< and for each example of it
+  PassTimes plain;               ///< of a training step
+  PassTimes taped;               ///< with the factors of per-example gradients
   double gram_pair_s = 0;        ///< inner product of two examples' gradients, all parameters
 };
 
@@ -65,7 +72,7 @@ struct CostEstimate {
   SideChoice side;
   SolverChoice solver;
   double step_s = 0, evaluation_s = 0;
-  double pass_s = 0;      ///< taps, where no training step gives them
+  double pass_s = 0;      ///< taps: a pass of its own, or what they add to that of the training step
   double fill_s = 0;      ///< the matrix that is diagonalised, layer by layer on the Gram side
   double layers_s = 0;    ///< norms, and the share of spectra, of layers and covariance, that falls on one moment
   double solve_s = 0;     ///< all eigenvalues

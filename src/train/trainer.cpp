@@ -15,6 +15,11 @@ std::span<const std::byte> bytes_of(const at::Tensor& t) {
   return {static_cast<const std::byte*>(t.data_ptr()), t.nbytes()};
 }
 
+/// False where two parameters share one gradient, a tap holds it too, or it is an expanded number.
+bool may_change_in_place(const at::Tensor& t) {
+  return t.use_count() == 1 && t.storage().use_count() == 1 && t.is_contiguous();
+}
+
 template <class T>
 void sum_over_ranks(const Communicator& comm, at::Tensor& flat) {
   comm.sum_slices_in_rank_order<T>({flat.data_ptr<T>(), static_cast<std::size_t>(flat.numel())});
@@ -54,6 +59,7 @@ Moment Trainer::now() const {
 }
 
 Dataset Trainer::my_share(const Dataset& split) const {
+  if (comm_.size() == 1) return split;
   return split.rows(even_share(split.size(), comm_.size(), comm_.rank()));
 }
 
@@ -83,6 +89,7 @@ StepPass Trainer::backward(Taping taping, const StopFlag& stop) {
     pass = backward_pass(task_.model(), task_.loss(), batch.inputs, batch.targets, taping, noise);
   }
   const auto timer = timers_.scope("reduce");
+  at::NoGradGuard no_grad;
   std::array<double, 4> totals{pass.loss_sum, static_cast<double>(pass.correct), stop.wanted() ? 1.0 : 0.0,
                                static_cast<double>(batch.size())};
   comm_.sum_in_rank_order(totals);
@@ -93,7 +100,7 @@ StepPass Trainer::backward(Taping taping, const StopFlag& stop) {
     for (const auto& g : pass.gradients) result.gradient_square += g.to(at::kDouble).square().sum().item<double>();
   }
   gradients_ = std::move(pass.gradients);
-  for (auto& g : gradients_) g = g / totals[3];
+  for (auto& g : gradients_) g = may_change_in_place(g) ? g.div_(totals[3]) : g / totals[3];
   return result;
 }
 

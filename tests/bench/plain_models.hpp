@@ -1,5 +1,5 @@
-// What one would write first for each paper's model: plain forward passes that skip and fold nothing, for autograd.
-// They share nothing with our models but the values and the order of the parameters.
+// What one would write first for each paper's model: plain forward passes that skip and fold nothing, for
+// autograd. They share nothing with our models but the values and the order of the parameters.
 #pragma once
 
 #include <cmath>
@@ -46,8 +46,11 @@ inline at::Tensor plain_one_layer_transformer(const std::vector<at::Tensor>& w, 
   const auto n = inputs.size(0), equals = w[0].size(1) - 1, d = w[0].size(0), heads = std::int64_t{4};
   const auto tokens = at::cat({inputs, at::full({n, 1}, equals, inputs.options())}, 1);
   const auto x = at::embedding(w[0].t(), tokens) + w[1].t();
-  const auto by_head = [&](std::size_t k) { return at::matmul(x, w[k].t()).view({n, 3, heads, d / heads}).transpose(1, 2); };
-  auto scores = at::matmul(by_head(2), by_head(3).transpose(2, 3)) / std::sqrt(static_cast<double>(d / heads));
+  const auto by_head = [&](std::size_t k) {
+    return at::matmul(x, w[k].t()).view({n, 3, heads, d / heads}).transpose(1, 2);
+  };
+  auto scores =
+      at::matmul(by_head(2), by_head(3).transpose(2, 3)) / std::sqrt(static_cast<double>(d / heads));
   scores = scores.masked_fill(at::ones({3, 3}, at::kBool).triu(1), -1e10);
   const auto mixed = at::matmul(at::softmax(scores, -1), by_head(4)).transpose(1, 2).reshape({n, 3, d});
   const auto middle = x + at::matmul(mixed, w[5].t());
@@ -68,7 +71,9 @@ inline at::Tensor plain_power_mlp(const std::vector<at::Tensor>& w, const at::Te
 }
 
 /// Paper 09: one matrix.
-inline at::Tensor plain_linear(const std::vector<at::Tensor>& w, const at::Tensor& inputs) { return at::linear(inputs, w[0]); }
+inline at::Tensor plain_linear(const std::vector<at::Tensor>& w, const at::Tensor& inputs) {
+  return at::linear(inputs, w[0]);
+}
 
 /// Paper 10: every example through all of d_model.
 inline at::Tensor plain_two_token_mlp(const std::vector<at::Tensor>& w, const at::Tensor& inputs) {

@@ -187,22 +187,6 @@ TEST_F(Hdf5Test, AFileFullOfSmallThingsIsRefusedAndCloses) {
   EXPECT_EQ(message_of([&] { file.close(); }), "no error");
 }
 
-/// Files of many sizes: at its close HDF5 gives back what it had set aside at the end of some of them.
-TEST_F(Hdf5Test, AFileOfAnySizeClosesAndIsWhole) {
-  for (int count = 1; count <= 40; ++count) {
-    auto file = hdf5::create_file(path);
-    for (int i = 0; i < count; ++i) {
-      hdf5::write_array(file, "group_" + std::to_string(i) + "/x", NamedArray::scalar("", 1.0), {{"units", "1"}});
-    }
-    ASSERT_EQ(message_of([&] { file.close(); }), "no error") << count;
-    const auto whole = hdf5::open_file(path);
-    EXPECT_EQ(hdf5::list_children(whole).size(), static_cast<std::size_t>(count));
-    hsize_t size = 0;
-    EXPECT_GE(H5Fget_filesize(whole.get(), &size), 0);
-    EXPECT_EQ(std::filesystem::file_size(path), size) << count;
-  }
-}
-
 TEST_F(Hdf5Test, ATruncatedFileDoesNotOpen) {
   const std::vector<double> values(1000, 1.0);
   auto file = hdf5::create_file(path);

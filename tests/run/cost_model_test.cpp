@@ -27,7 +27,7 @@ Workload transformer() {
   return w;
 }
 
-const ModelTimes kTimes{1e-3, 1e-5, 2.5e-7};
+const ModelTimes kTimes{{1e-3, 1e-5}, {1e-3, 3e-5}, 2.5e-7};
 
 TEST(CostModel, FollowsTheTableOfSolversThatItWasFittedTo) {
   struct Row {
@@ -45,8 +45,8 @@ TEST(CostModel, FollowsTheTableOfSolversThatItWasFittedTo) {
   for (const auto& row : rows) {
     const auto choice = choose_solver({row.n, row.ranks, row.solver, false});
     const double ratio = solve_seconds(choice, row.n, {}) / row.seconds;
-    EXPECT_GT(ratio, 0.5) << row.solver << " " << row.n << " on " << row.ranks;
-    EXPECT_LT(ratio, 2.0) << row.solver << " " << row.n << " on " << row.ranks;
+    EXPECT_GT(ratio, 0.7) << row.solver << " " << row.n << " on " << row.ranks;
+    EXPECT_LT(ratio, 1.45) << row.solver << " " << row.n << " on " << row.ranks;
   }
 }
 
@@ -58,7 +58,9 @@ TEST(CostModel, ATotalIsTheSumOfItsParts) {
   EXPECT_DOUBLE_EQ(e.store_s, 5.0);
   EXPECT_DOUBLE_EQ(e.total_s, 40'000 * e.step_s + 4000 * e.evaluation_s +
                                   161 * (e.pass_s + e.fill_s + e.layers_s + e.solve_s + e.vectors_s) + 3 * e.store_s);
-  EXPECT_EQ(e.pass_s, 0) << "the training step gives the taps";
+  EXPECT_NEAR(e.pass_s, 1915 * 2e-5, 1e-12) << "what the taps add to the training step";
+  w.shares_backward = false;
+  EXPECT_NEAR(estimate_cost(w, kTimes, {}, 2).pass_s, 1e-3 + 1915 * 3e-5, 1e-12) << "a pass of its own";
   w.dense_flops = 7e14;
   EXPECT_GT(estimate_cost(w, kTimes, {}, 2).store_s, 5.0) << "forming is slower than the disk here";
 }

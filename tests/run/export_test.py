@@ -77,6 +77,19 @@ class ExportTest(ProgramTest):
                 for layer in layers_of(dense):
                     self.assert_close(run.load_gop(EPOCH, layer=layer), dense_of(dense, layer), f"{name} {layer}")
 
+    def test_layers_of_a_large_matrix_are_its_blocks(self):
+        # Above 64 MB a matrix has a file of its own, and its layers are read from there.
+        run = self.train("large", storing(variant(POLYNOMIALS, model={"width": 140}), True), ranks=2)
+        whole = dense_of(run)
+        self.assertGreater(whole.nbytes, 64e6)
+        with h5py.File(run / "gop_full.h5") as file:
+            table = file["parameters"]
+            places = list(zip(table["layer"][:], table["offset"][:], table["size"][:]))
+        for layer in layers_of(run):
+            mine = [(first, first + size) for name, first, size in places if name.decode() == layer]
+            block = slice(min(mine)[0], max(mine)[1])
+            np.testing.assert_array_equal(dense_of(run, layer), whole[block, block], layer)
+
     def test_python_rebuilds_any_block(self):
         for name in MODELS:
             whole = dense_of(self.runs[name, True])
