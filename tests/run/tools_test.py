@@ -49,6 +49,8 @@ class ToolsTest(ProgramTest):
             computational_limits={"checkpoint_frequency": 500},
         )
         cls.linear = cls.train("linear", linear)
+        few = variant(linear, data={"n_train": 22}, storage={"output_dir": str(cls.folder / "control")})
+        cls.control = cls.train("control", few)  # nearly as few examples as inputs: it does not generalise in this time
         transformer = variant(
             TRANSFORMER,
             gop_tracking={"store_eigenvectors": True},
@@ -111,8 +113,11 @@ class ToolsTest(ProgramTest):
         out = self.folder / "out"
         self.tool("compare_experiments.py", "--experiments", self.folder / "results", "--save_dir", out, "--formats", "png")
         self.assertTrue((out / "gop_trace_comparison.png").exists() and (out / "transitions.csv").exists())
-        text = self.tool("lead_lag.py", self.linear, "--save_dir", out, "--formats", "png")
-        self.assertTrue((out / "lead_lag_all.png").exists(), text)
+        text = self.tool("lead_lag.py", self.linear, "--save_dir", out, code=2)
+        self.assertIn("too short a delay", text)  # it generalises at less than twice t_mem
+        text = self.tool("lead_lag.py", self.control, "--save_dir", out, "--formats", "png")
+        self.assertIn("control (t_mem ", text)
+        self.assertTrue((out / "lead_lag_all.png").exists() and (out / "lead_lag.csv").exists(), text)
         self.tool("lead_lag.py", self.transformer, "--save_dir", out, code=2)  # 40 steps: it never memorises
         self.tool("animate.py", "--results_dir", self.linear, "-o", out / "film.gif", "--frames", "5", "--dpi", "40")
         self.tool("export_series.py", "--results_dir", self.linear, "--format", "csv", "--save_dir", out)
