@@ -33,7 +33,7 @@ TEST(LowerTiles, CountRowByRow) {
   }
   for (const std::int64_t row : {2'000'000'000LL, 3'037'000'498LL}) {  // where the square root rounds
     const auto first = row % 2 == 0 ? row / 2 * (row + 1) : (row + 1) / 2 * row;
-    EXPECT_EQ(tiles.place(first), std::pair<std::int64_t>(row, 0));
+    EXPECT_EQ(tiles.place(first), std::pair(row, std::int64_t{0}));
     EXPECT_EQ(tiles.place(first - 1), std::pair(row - 1, row - 1));
     EXPECT_EQ(tiles.place(first + row), std::pair(row, row));
   }
