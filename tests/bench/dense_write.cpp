@@ -2,6 +2,8 @@
 //   mpirun -n 2 bench_dense_write FOLDER [--width 45056] [--examples 512] [--repeats 5]
 // In turn, each timed to the end of its sync, in one folder: a bare MPI-IO collective write of as many bytes, our matrix file
 // with rows that cost nothing, and our matrix file with rows formed from factors. Medians, and ratios of them.
+// On 2 AMD EPYC cores and a virtual disk (8.12 GB, 3 repeats, 1.98 GB of memory in all): bare 315 MB/s, formed and written 224
+// MB/s, where forming alone would give 284: 72 GFLOP/s, 0.84 of dgemm.
 #include <fmt/format.h>
 #include <mpi.h>
 

@@ -99,7 +99,7 @@ class FaultsTest(unittest.TestCase):
                 file.unlink()
 
     def test_a_compressed_matrix_is_taken_up_too(self):
-        for fault in ((40000, errno.ENOSPC, 1), (40000, 0, 0)):
+        for fault in ((25000, errno.ENOSPC, 1), (25000, 0, 0)):
             self.fails_and_completes(fault, gzip=4, code=None)
             self.assertEqual(sorted(self.folder.glob("*.part.*")), [])
             for file in self.folder.iterdir():

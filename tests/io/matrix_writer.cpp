@@ -18,7 +18,7 @@ void run(const Communicator& comm, char** argument) {
   double formed = 0;
   const auto fill = [&](IndexRange rows, std::span<double> out) {
     formed += static_cast<double>(rows.size());
-    std::this_thread::sleep_for(std::chrono::milliseconds(60));  // in which the panels before reach the disk
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));  // in which the panels before reach the disk
     for (std::size_t k = 0; k < out.size(); ++k) {
       const auto place = static_cast<std::int64_t>(k);
       out[k] = static_cast<double>(rows.begin + place / spec.cols) + static_cast<double>(place % spec.cols) / 4096;
