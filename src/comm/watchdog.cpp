@@ -49,7 +49,7 @@ void Watchdog::watch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const Stopwatch slept;
     changed_.wait_for(lock, stop, std::chrono::duration<double>(tick_s), [] { return false; });
-    silent_s_ += std::min(slept.seconds(), 2 * tick_s);
+    silent_s_ = slept.seconds() > 2 * tick_s ? 0 : silent_s_ + slept.seconds();  // or all of it slept, a suspended job
     if (silent_s_ > options_.limit_s && !stop.stop_requested()) end_job();
   }
 }

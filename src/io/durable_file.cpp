@@ -43,10 +43,10 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   return *this;
 }
 
-void FileDescriptor::write(const std::string& text) const {
+void FileDescriptor::write(std::string_view bytes) const {
   std::size_t done = 0;
-  while (done < text.size()) {
-    const auto count = ::write(descriptor_, text.data() + done, text.size() - done);
+  while (done < bytes.size()) {
+    const auto count = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_file_error("write", path_, errno);
     done += static_cast<std::size_t>(count);

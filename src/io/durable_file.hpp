@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace grokscope {
 
@@ -24,7 +25,7 @@ class FileDescriptor {
   FileDescriptor& operator=(FileDescriptor&& other) noexcept;
 
   int get() const { return descriptor_; }
-  void write(const std::string& text) const;
+  void write(std::string_view bytes) const;
   void sync() const;
 
  private:

@@ -4,16 +4,13 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <optional>
+#include <string_view>
 #include <utility>
+
+#include "io/durable_file.hpp"
 
 namespace grokscope::hdf5 {
 namespace {
@@ -91,6 +88,12 @@ Handle open_with(const std::filesystem::path& path, unsigned flags, const Handle
   return file;
 }
 
+Handle create_with(const std::filesystem::path& path, const Handle& access) {
+  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
+  if (!file.is_open()) fail("create", path.string());
+  return file;
+}
+
 herr_t collect_name(hid_t, const char* name, const H5L_info_t*, void* names) {
   static_cast<std::vector<std::string>*>(names)->emplace_back(name);
   return 0;
@@ -101,62 +104,10 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
   return 0;
 }
 
-/// Turns what HDF5 still writes to a serial file to memory: an H5Fclose that the disk refuses fails half-way, and HDF5
-/// crashes in MPI_Finalize on what is left.
-class Detour {
- public:
-  /// What of the file is there to be read: nothing but its head after a flush, all of it where a flush has failed, since HDF5
-  /// then goes on with what it had begun.
-  enum class Content { head, whole };
-
-  Detour(hid_t file, Content content) {
-    void* handle = nullptr;
-    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
-    const int descriptor = *static_cast<int*>(handle);
-    disk_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-    memory_ = ::memfd_create("detour", MFD_CLOEXEC);
-    if (disk_ < 0 || memory_ < 0 || ::ftruncate(memory_, size_of(disk_)) != 0) return;
-    const auto size = std::max<ssize_t>(0, ::pread(disk_, head_.data(), head_.size(), 0));
-    const bool is_copied = ::pwrite(memory_, head_.data(), static_cast<std::size_t>(size), 0) == size;
-    if (content == Content::whole) copy_all();
-    if (is_copied) ::dup2(memory_, descriptor);
-  }
-  Detour(const Detour&) = delete;
-  Detour& operator=(const Detour&) = delete;
-  ~Detour() {
-    if (disk_ >= 0) ::close(disk_);
-    if (memory_ >= 0) ::close(memory_);
-  }
-
-  /// Called when HDF5 has closed a file that had been flushed: all that it does then is to give back space that it held in
-  /// reserve at the end, and to say so in the first bytes. False where the disk refuses that.
-  bool bring_back() {
-    if (disk_ < 0 || memory_ < 0) return true;
-    std::array<char, kHead> now{};
-    const auto size = ::pread(memory_, now.data(), now.size(), 0);
-    require(size >= 0 && ::lseek(memory_, kHead, SEEK_DATA) < 0, "HDF5 wrote data to a file at its close");
-    if (now != head_ && ::pwrite(disk_, now.data(), static_cast<std::size_t>(size), 0) != size) return false;
-    return size_of(memory_) == size_of(disk_) || ::ftruncate(disk_, size_of(memory_)) == 0;
-  }
-
- private:
-  static off_t size_of(int descriptor) {
-    struct stat known = {};
-    return ::fstat(descriptor, &known) == 0 ? known.st_size : 0;
-  }
-
-  /// As far as there is memory for it.
-  void copy_all() const {
-    off_t offset = 0;
-    while (::sendfile(memory_, disk_, &offset, std::size_t{1} << 24) > 0) {
-    }
-  }
-
-  static constexpr std::size_t kHead = 4096;  ///< a page: what memory tells apart
-  std::array<char, kHead> head_{};
-  int disk_ = -1;
-  int memory_ = -1;
-};
+hid_t driver_of(hid_t file) {
+  const Handle access(H5Fget_access_plist(file), H5Pclose);
+  return H5Pget_driver(access.get());
+}
 
 /// Turns every write of this process to the file behind `descriptor` into one to memory, which is forgotten.
 void divert(int descriptor) {
@@ -177,11 +128,18 @@ std::vector<int> descriptors_of(const std::string& path) {
   return found;
 }
 
-/// Lets HDF5 close a parallel file that the disk refused: what it still holds goes to memory and is forgotten. Otherwise rank
-/// 0 writes the metadata while the others wait, for ever when that fails. MPI-IO keeps its descriptor to itself, so that it
-/// is found by its path.
+/// Lets HDF5 close a file on the disk that the disk refused: what it still holds goes to memory and is forgotten. Without this
+/// H5Fclose fails half-way, and HDF5 crashes in MPI_Finalize on what is left; of a parallel file it writes its metadata on
+/// rank 0 while the others wait, for ever when that fails. MPI-IO keeps its descriptor to itself, so that it is found by its
+/// path.
 void forget_unwritten(hid_t file) {
-  for (const int descriptor : descriptors_of(path_of(file))) divert(descriptor);
+  const auto driver = driver_of(file);
+  if (driver == H5FD_MPIO) {
+    for (const int descriptor : descriptors_of(path_of(file))) divert(descriptor);
+  }
+  void* descriptor = nullptr;
+  if (driver != H5FD_SEC2 || H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) return;
+  divert(*static_cast<int*>(descriptor));
 }
 
 /// Bytes that the datasets below `name` take, links followed.
@@ -193,12 +151,21 @@ std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
   return bytes;
 }
 
-bool is_changeable(hid_t id, hid_t driver) {
+bool is_changeable_file(hid_t id) {
   if (H5Iget_type(id) != H5I_FILE) return false;
   unsigned intent = H5F_ACC_RDONLY;
   H5Fget_intent(id, &intent);
-  const Handle access(H5Fget_access_plist(id), H5Pclose);
-  return intent != H5F_ACC_RDONLY && H5Pget_driver(access.get()) == driver;
+  return intent != H5F_ACC_RDONLY;
+}
+
+/// Writes a file that lives in memory to the disk.
+void store(const Handle& file, const std::filesystem::path& path) {
+  void* place = nullptr;
+  check(H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &place), "write", file.get());
+  const auto size = H5Fget_file_image(file.get(), nullptr, 0);
+  if (size < 0) fail("write", path.string());
+  const std::string_view bytes(*static_cast<char**>(place), static_cast<std::size_t>(size));
+  FileDescriptor(path, O_WRONLY | O_CREAT | O_TRUNC).write(bytes);
 }
 
 }  // namespace
@@ -214,24 +181,19 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 
 Handle::~Handle() {
   if (!is_open()) return;
-  std::optional<Detour> detour;
-  if (is_changeable(id_, H5FD_SEC2)) detour.emplace(id_, Detour::Content::whole);
-  if (is_changeable(id_, H5FD_MPIO)) forget_unwritten(id_);
+  if (is_changeable_file(id_)) forget_unwritten(id_);
   closer_(id_);
 }
 
 void Handle::close() {
   if (!is_open()) return;
   const auto path = path_of(id_);
-  std::optional<Detour> detour;
-  if (is_changeable(id_, H5FD_SEC2)) {
-    flush(*this);
-#if H5_VERSION_LE(1, 10, 99)  // what later ones write at the close was not looked at
-    detour.emplace(id_, Detour::Content::head);
-#endif
+  if (is_changeable_file(id_)) {
+    const auto driver = driver_of(id_);
+    if (driver == H5FD_SEC2 || driver == H5FD_CORE) flush(*this);
+    if (driver == H5FD_CORE) store(*this, path);
   }
   if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);
-  if (detour && !detour->bring_back()) throw_failure("close", path, std::strerror(errno));
 }
 
 void fail(const std::string& action, const std::string& where) {
@@ -245,10 +207,13 @@ void fail_in(const char* action, hid_t parent, const std::string& name) {
 }
 
 Handle create_file(const std::filesystem::path& path) {
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, file_access().get()), H5Fclose);
-  if (!file.is_open()) fail("create", path.string());
-  return file;
+  constexpr std::size_t kGrowth = 1 << 20;
+  const auto access = file_access();
+  H5Pset_fapl_core(access.get(), kGrowth, false);
+  return create_with(path, access);
 }
+
+Handle create_file_on_disk(const std::filesystem::path& path) { return create_with(path, file_access()); }
 
 Handle open_file(const std::filesystem::path& path) {
   return open_with(path, H5F_ACC_RDONLY, file_access());

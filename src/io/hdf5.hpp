@@ -56,8 +56,13 @@ Status check(Status status, const char* action, hid_t parent, const std::string&
   return status;
 }
 
-/// Creates (replaces), opens for reading, or opens for change. Local.
+/// A new file that lives in memory until close() writes it, replacing what was there; without close() nothing reaches the disk.
+/// HDF5 1.10 cannot close a file once a disk has refused one of its writes, and ends the process: this way the writes are
+/// ours. Costs as much memory as the file is large. Local.
 Handle create_file(const std::filesystem::path& path);
+/// A new file on the disk, for what is too large for memory. Local.
+Handle create_file_on_disk(const std::filesystem::path& path);
+/// Opens for reading, or for change. Local.
 Handle open_file(const std::filesystem::path& path);
 Handle open_file_for_update(const std::filesystem::path& path);
 

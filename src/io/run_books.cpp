@@ -51,6 +51,7 @@ fs::path RunWriter::Books::recover() {
   if (!csv_.open(directory_.path() / "metrics.csv", record_.csv_bytes)) {
     log_.warn("metrics.csv is shorter than at the commit and starts anew (metrics.h5 has all rows)");
   }
+  is_recovered_ = true;
   return newest == entries.rend() ? fs::path() : newest->path;
 }
 
@@ -113,7 +114,7 @@ void RunWriter::Books::delete_later_checkpoints(const std::vector<CheckpointEntr
 
 void RunWriter::Books::drop_uncommitted() {
   pending.discard();
-  delete_uncommitted_files();
+  if (is_recovered_) delete_uncommitted_files();  // before, nothing is known of what is committed
 }
 
 void RunWriter::Books::delete_uncommitted_files() const {

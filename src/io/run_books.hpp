@@ -53,6 +53,7 @@ class RunWriter::Books {
   std::vector<EpochLink> links_;
   TableBuffer rows_;
   MetricsCsv csv_;
+  bool is_recovered_ = false;
   std::uint64_t metrics_hash_ = 0;  ///< of metrics.h5 as published
   std::map<std::string, std::uint64_t>
       verified_;  ///< hashes already computed while looking for a whole commit

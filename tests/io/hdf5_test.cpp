@@ -162,7 +162,7 @@ TEST_F(Hdf5Test, AFileThatWouldPassTheLimitIsRefusedAndCloses) {
   const std::vector<double> values(250'000, 1.0);  // 2 MB
   const auto array = NamedArray::from<double>("x", {250'000}, values);
   const FileSizeLimit limit(4'000'000);
-  auto file = hdf5::create_file(path);
+  auto file = hdf5::create_file_on_disk(path);
   hdf5::write_array(file, "first", array);
   for (const int gzip_level : {0, 4}) {
     const auto message = message_of([&] { hdf5::write_array(file, "second", array, {}, gzip_level); });
@@ -175,7 +175,7 @@ TEST_F(Hdf5Test, AFileThatWouldPassTheLimitIsRefusedAndCloses) {
 
 TEST_F(Hdf5Test, AFileFullOfSmallThingsIsRefusedAndCloses) {
   const FileSizeLimit limit(1'400'000);
-  auto file = hdf5::create_file(path);
+  auto file = hdf5::create_file_on_disk(path);
   int count = 0;
   const auto message = message_of([&] {
     for (; count < 100'000; ++count) {

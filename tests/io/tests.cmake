@@ -36,15 +36,10 @@ set_target_properties(failing_calls PROPERTIES PREFIX "" C_STANDARD 11 C_EXTENSI
 target_compile_options(failing_calls PRIVATE -Wall -Wextra -Werror)
 target_link_libraries(failing_calls PRIVATE ${CMAKE_DL_LIBS})
 
-# A few calls of each kind among the fast tests, every one of them with every error in the label slow.
-foreach(entry IN ITEMS "failing_calls;7;" "every_failing_call;1;slow")
-  list(GET entry 0 name)
-  list(GET entry 1 every)
-  list(GET entry 2 label)
-  add_test(NAME io.${name} COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
-           $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls> --every ${every})
-  set_tests_properties(io.${name} PROPERTIES TIMEOUT 1200 LABELS "${label}" ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
-endforeach()
+# Every call with every error: not among the fast tests.
+add_test(NAME io.failing_calls COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
+         $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls>)
+set_tests_properties(io.failing_calls PROPERTIES TIMEOUT 1200 LABELS slow ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 # A disk that fails, ranks that die, and both of Open MPI's I/O components.
 add_executable(io_matrix_writer io/matrix_writer.cpp)
 target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)

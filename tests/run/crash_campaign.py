@@ -140,7 +140,7 @@ class Campaign(ProgramTest):
         counted = self.write_config("counted", CONFIGURATION)
         self.wait(self.launch(counted, FAULT_FOLDER=counted.with_suffix(""), FAULT_RANK=0, FAULT_REPORT=report))
         self.calls = int(report.read_text().splitlines()[-1].split()[0])
-        require(self.calls > 1000, f"only {self.calls} calls were seen: the shim does not work")
+        require(self.calls > 500, f"only {self.calls} calls were seen: the shim does not work")
         self.whole_s = time.monotonic() - began
 
     def launch(self, config, **fault):
