@@ -66,6 +66,8 @@ class CheckTest(ProgramTest):
     def test_every_configuration_of_the_repository_has_a_plan(self):
         checked = 0
         for config in sorted(REPOSITORY.glob("configs/**/*.yaml")):
+            if config.name == "reproduce.yaml":
+                continue  # a list of configurations
             finished = self.call("check", config, "--no-calibration")
             if finished.code == 3:  # its images are not in the repository: it says how to get them
                 self.assertIn("tools/fetch_data.py", finished.err, config.name)
