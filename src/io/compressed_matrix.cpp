@@ -34,7 +34,7 @@ void write_part(const fs::path& path, const MatrixSpec& spec, const Panel& panel
 /// Puts the file together from its parts, which vanish.
 void assemble(const fs::path& path, const std::string& name, const MatrixSpec& spec, std::span<const PanelHash> panels) {
   const auto temporary = temporary_of(path);
-  auto file = hdf5::create_file_on_disk(temporary);
+  auto file = hdf5::create_file(temporary);
   auto dataset = hdf5::create_packed_dataset(file, name, spec.dtype, spec.shape(), spec.gzip_level);
   describe_matrix(dataset, spec);
   for (const auto& panel : panels) {

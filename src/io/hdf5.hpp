@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/block_cyclic.hpp"
@@ -28,8 +29,8 @@ class Handle {
   Handle(hid_t id, Closer closer) : id_(id), closer_(closer) {}
   Handle(Handle&& other) noexcept;
   Handle& operator=(Handle&& other) noexcept;
-  /// Closes without a check. A file that was to be written is abandoned, with what it still holds, unless
-  /// close() was called before; a parallel one may be so only where all ranks leave by the same error.
+  /// Closes without a check: a file that was to be written is not to be relied on. Of a parallel one nothing more is written,
+  /// and all ranks must leave by the same error.
   ~Handle();
 
   hid_t get() const { return id_; }
@@ -49,19 +50,20 @@ class Handle {
 /// Throws for a failed call on an object of `parent`'s file.
 [[noreturn]] void fail_in(const char* action, hid_t parent, const std::string& name);
 
-/// Returns `status`, or throws when a call on `name` in `parent`'s file failed.
+/// Whether the disk has refused a write to the file of `object`. HDF5 does not see it (steady_driver.hpp).
+bool is_refused(hid_t object);
+
+/// Returns `status`, or throws when a call on `name` in `parent`'s file failed, or the disk refused what it wrote. A new
+/// identifier is returned in any case, so that it gets an owner: the next call throws.
 template <class Status>
 Status check(Status status, const char* action, hid_t parent, const std::string& name = "") {
-  if (status < 0) fail_in(action, parent, name);
+  const bool is_identifier = std::is_same_v<Status, hid_t>;
+  if (status < 0 || (!is_identifier && is_refused(parent))) fail_in(action, parent, name);
   return status;
 }
 
-/// A new file that lives in memory until close() writes it, replacing what was there; without close() nothing reaches the disk.
-/// HDF5 1.10 cannot close a file once a disk has refused one of its writes, and ends the process: this way the writes are
-/// ours. Costs as much memory as the file is large. Local.
+/// A new file in the place of what was there. Local.
 Handle create_file(const std::filesystem::path& path);
-/// A new file on the disk, for what is too large for memory. Local.
-Handle create_file_on_disk(const std::filesystem::path& path);
 /// Opens for reading, or for change. Local.
 Handle open_file(const std::filesystem::path& path);
 Handle open_file_for_update(const std::filesystem::path& path);
@@ -69,10 +71,6 @@ Handle open_file_for_update(const std::filesystem::path& path);
 /// Opens a file so that all ranks write to the datasets that it has. Whatever needs metadata (groups,
 /// attributes, new datasets) is better done by one rank before or after. Collective over comm.
 Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm);
-
-/// Refuses, with EnvironmentError, to let the file of `object` grow by `bytes` where it would come near
-/// `ulimit -f`: a file that the system did not let HDF5 write cannot be closed either. Local.
-void require_room(const Handle& object, std::uint64_t bytes);
 
 /// Hands everything to the file system and syncs it. Collective for a parallel file.
 void flush(const Handle& file);

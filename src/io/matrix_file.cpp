@@ -60,7 +60,7 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
 /// a full disk shows before any rank has filled a row: a failure inside a parallel file would leave HDF5
 /// unable to close it.
 void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec) {
-  auto file = hdf5::create_file_on_disk(path);
+  auto file = hdf5::create_file(path);
   describe_matrix(hdf5::create_dataset(file, name, spec.dtype, spec.shape()), spec);
   file.close();
   const FileDescriptor descriptor(path, O_RDWR);
