@@ -1,10 +1,6 @@
 #include "io/hdf5.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -49,14 +45,6 @@ std::string innermost_cause() {
   return shorten(cause);
 }
 
-std::string path_of(hid_t object) {
-  const auto length = H5Fget_name(object, nullptr, 0);
-  if (length <= 0) return "an HDF5 file";
-  std::string path(static_cast<std::size_t>(length), '\0');
-  H5Fget_name(object, path.data(), path.size() + 1);
-  return path;
-}
-
 [[noreturn]] void throw_failure(const std::string& action, const std::string& where,
                                 const std::string& cause) {
   throw EnvironmentError(fmt::format(
@@ -88,31 +76,6 @@ Handle open_with(const std::filesystem::path& path, unsigned flags) {
   return file;
 }
 
-/// Turns every write of this process to the open file `file` into one to memory, which is forgotten. MPI-IO keeps its
-/// descriptor to itself, so that it is found among those of the process.
-void divert_writes(const struct stat& file) {
-  std::error_code ignored;
-  std::vector<int> found;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    const int descriptor = std::stoi(entry.path().filename());
-    struct stat other = {};
-    const bool is_same = ::fstat(descriptor, &other) == 0 && other.st_dev == file.st_dev && other.st_ino == file.st_ino;
-    if (is_same) found.push_back(descriptor);
-  }
-  const int memory = ::memfd_create("refused", MFD_CLOEXEC);
-  if (memory < 0) return;
-  for (const int descriptor : found) ::dup2(memory, descriptor);
-  ::close(memory);
-}
-
-/// Closes a file of MPI-IO in a way that no disk can refuse: HDF5 crashes, or waits for other ranks for ever, where one does.
-/// What is not flushed is lost.
-herr_t close_in_parallel(hid_t file) {
-  struct stat identity = {};
-  if (::stat(path_of(file).c_str(), &identity) == 0) divert_writes(identity);
-  return H5Fclose(file);
-}
-
 herr_t collect_name(hid_t, const char* name, const H5L_info_t*, void* names) {
   static_cast<std::vector<std::string>*>(names)->emplace_back(name);
   return 0;
@@ -124,6 +87,14 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
 }
 
 }  // namespace
+
+std::string path_of(hid_t object) {
+  const auto length = H5Fget_name(object, nullptr, 0);
+  if (length <= 0) return "an HDF5 file";
+  std::string path(static_cast<std::size_t>(length), '\0');
+  H5Fget_name(object, path.data(), path.size() + 1);
+  return path;
+}
 
 Handle::Handle(Handle&& other) noexcept
     : id_(std::exchange(other.id_, -1)), closer_(std::exchange(other.closer_, nullptr)) {}
@@ -173,16 +144,12 @@ Handle open_file(const std::filesystem::path& path) { return open_with(path, H5F
 
 Handle open_file_for_update(const std::filesystem::path& path) { return open_with(path, H5F_ACC_RDWR); }
 
-Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm) {
+Handle open_file_in_parallel(const std::filesystem::path& path, const Communicator& comm, Handle::Closer closer) {
   const auto access = file_access();
   if (H5Pset_fapl_mpio(access.get(), comm.get(), MPI_INFO_NULL) < 0) fail("open in parallel", path.string());
-  Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), close_in_parallel);
+  Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), closer);
   if (!file.is_open()) fail("open in parallel", path.string());
   return file;
-}
-
-void flush(const Handle& file) {
-  check(H5Fflush(file.get(), H5F_SCOPE_LOCAL), "write", file.get());
 }
 
 Handle link_creation() {

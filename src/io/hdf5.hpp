@@ -29,20 +29,22 @@ class Handle {
   Handle(hid_t id, Closer closer) : id_(id), closer_(closer) {}
   Handle(Handle&& other) noexcept;
   Handle& operator=(Handle&& other) noexcept;
-  /// Closes without a check: a file that was to be written is not to be relied on. Of a parallel one nothing more is written,
-  /// and all ranks must leave by the same error.
+  /// Closes without a check: a file that was to be written is not to be relied on.
   ~Handle();
 
   hid_t get() const { return id_; }
   bool is_open() const { return id_ >= 0; }
-  /// Closes and throws EnvironmentError when HDF5 could not write what it still held. Collective for a
-  /// parallel file.
+  /// Closes, a file after flushing it, and throws EnvironmentError when something that was written to it has not arrived.
+  /// Collective for a parallel file.
   void close();
 
  private:
   hid_t id_ = -1;
   Closer closer_ = nullptr;
 };
+
+/// The path of the file that an object is in. Local.
+std::string path_of(hid_t object);
 
 /// Throws EnvironmentError "cannot `action` `where` (innermost cause), ...".
 [[noreturn]] void fail(const std::string& action, const std::string& where);
@@ -68,12 +70,9 @@ Handle create_file(const std::filesystem::path& path);
 Handle open_file(const std::filesystem::path& path);
 Handle open_file_for_update(const std::filesystem::path& path);
 
-/// Opens a file so that all ranks write to the datasets that it has. Whatever needs metadata (groups,
-/// attributes, new datasets) is better done by one rank before or after. Collective over comm.
-Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm);
-
-/// Hands everything to the file system and syncs it. Collective for a parallel file.
-void flush(const Handle& file);
+/// Opens a file through MPI-IO; all ranks must close it, as `closer` does it. Whatever needs metadata (groups, attributes, new
+/// datasets) is better done by one rank before or after. See parallel_dataset.hpp. Collective over comm.
+Handle open_file_in_parallel(const std::filesystem::path& path, const Communicator& comm, Handle::Closer closer);
 
 /// Properties of a new link: UTF-8, and groups above it are created where they are missing.
 Handle link_creation();

@@ -23,14 +23,13 @@
 #include "io/hdf5.hpp"
 #include "io/matrix_panels.hpp"
 #include "io/panel_journal.hpp"
+#include "io/parallel_dataset.hpp"
 
 namespace grokscope {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::int64_t kLargestWrite = std::int64_t{1} << 30;
 
 /// Fills all panels and hands those of every rank to `store` on the root, in turn. Collective over comm.
 void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows,
@@ -124,51 +123,21 @@ class Writeback {
   std::jthread thread_;  ///< last: it uses the others
 };
 
-/// MPI-IO does not say why it could not write: the same bytes once more, past it, meet the same refusal.
-void throw_reason(const fs::path& path, std::uint64_t place, std::span<const std::byte> bytes) {
-  const FileDescriptor file(path, O_WRONLY);
-  while (!bytes.empty()) {
-    const auto written = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(place));
-    if (written < 0) throw_file_error("write", path, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-    place += static_cast<std::uint64_t>(written);
-  }
-}
-
-/// One call of MPI-IO for each gigabyte: its counts have 32 bits, and the system writes no more than 2 GiB at a time.
-void write_in_pieces(const fs::path& path, const hdf5::Handle& dataset, const Panel& panel, const MatrixSpec& spec) {
-  const auto row_bytes = std::max<std::int64_t>(1, spec.cols * static_cast<std::int64_t>(size_of(spec.dtype)));
-  const auto height = std::max<std::int64_t>(1, kLargestWrite / row_bytes);
-  for (auto begin = panel.rows.begin; begin < panel.rows.end; begin += height) {
-    const IndexRange rows{begin, std::min(begin + height, panel.rows.end)};
-    const auto bytes = panel.bytes.subspan(static_cast<std::size_t>((begin - panel.rows.begin) * row_bytes),
-                                           static_cast<std::size_t>(rows.size() * row_bytes));
-    try {
-      hdf5::write_rows(dataset, rows, spec.dtype, bytes.data());
-    } catch (const EnvironmentError&) {
-      throw_reason(path, H5Dget_offset(dataset.get()) + static_cast<std::uint64_t>(begin * row_bytes), bytes);
-      throw;
-    }
-  }
-}
-
 /// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
 /// every rank.
 std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
                                          std::int64_t panel_bytes, const FillRows& fill,
                                          const PanelProgress& progress) {
-  hdf5::Handle file, dataset;
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
   auto journal = panels.journal_of(path);
   if (!comm.all(spec.identity != 0 && journal.is_known() && fs::exists(path))) {
     comm.on_root([&] { create_matrix(path, name, spec); });
     comm.agree([&] { if (spec.identity != 0) journal.restart(); });
   }
+  ParallelDataset dataset(comm, path, name);
   std::optional<Writeback> writeback;
   comm.agree([&] {
-    file = hdf5::open_file_for_update(path, comm);
-    dataset = hdf5::open_dataset(file, name);
     writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
   });
   std::vector<std::uint64_t> mine;
@@ -183,18 +152,15 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
-      write_in_pieces(path, dataset, panel, spec);
+      dataset.write_rows(panel.rows, spec.dtype, panel.bytes);
       const auto hash = hash_panel(panel);
       writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
     });
   }
-  comm.agree([&] {
-    writeback->finish();
-    hdf5::flush(file);  // closing alone does not sync
-    dataset.close();
-    file.close();
-  });
+  comm.agree([&] { writeback->finish(); });
+  writeback.reset();
+  dataset.close();
   return gather_hashes(comm, mine);
 }
 
