@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
+#include "io/durable_file.hpp"
 #include "io/steady_driver.hpp"
 
 namespace grokscope::hdf5 {
@@ -28,21 +27,11 @@ herr_t keep_innermost(unsigned, const H5E_error2_t* entry, void* text) {
   return 1;  // the first entry upward is the innermost: stop
 }
 
-/// Cuts "file write failed: time = ..., errno = 28, error message = 'No space left on device', ..." down to
-/// what matters.
-std::string shorten(const std::string& cause) {
-  constexpr std::string_view marker = "error message = '";
-  const auto begin = cause.find(marker);
-  if (begin == std::string::npos) return cause;
-  const auto text = cause.substr(begin + marker.size());
-  return text.substr(0, text.find('\''));
-}
-
 /// Reads the cause of the failure that just happened; the next HDF5 call forgets it.
 std::string innermost_cause() {
   std::string cause = "no reason given by HDF5";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &cause);
-  return shorten(cause);
+  return cause;
 }
 
 [[noreturn]] void throw_failure(const std::string& action, const std::string& where,
@@ -51,11 +40,8 @@ std::string innermost_cause() {
       "cannot {} {} ({}), check that the disk has space and that the file is whole", action, where, cause));
 }
 
-/// Why the disk refused a write, empty when it has not.
-std::string refusal(const std::shared_ptr<const DiskAnswer>& disk) {
-  if (!disk || disk->error == 0) return "";
-  return disk->error == EFBIG ? "File too large, see ulimit -f" : std::strerror(disk->error);
-}
+/// The errno with which the disk refused a call on a file, 0 when it has not.
+int error_of(const std::shared_ptr<const DiskAnswer>& disk) { return disk ? disk->error : 0; }
 
 Handle file_access() {
   prepare_library();
@@ -69,10 +55,18 @@ Handle file_access() {
   return access;
 }
 
+/// Throws for a file that could not be opened: what the disk says, or else what HDF5 says.
+[[noreturn]] void fail_to(const char* action, const std::filesystem::path& path) {
+  const int error = take_last_error();
+  if (error != 0) throw_file_error(action, path, error);
+  throw_failure(action, path.string(), innermost_cause());
+}
+
 Handle open_with(const std::filesystem::path& path, unsigned flags) {
   const auto access = file_access();  // outlives the call: closing it would wipe out the reason of a failure
+  take_last_error();
   Handle file(H5Fopen(path.c_str(), flags, access.get()), H5Fclose);
-  if (!file.is_open()) fail("open", path.string());
+  if (!file.is_open()) fail_to("open", path);
   return file;
 }
 
@@ -116,27 +110,26 @@ void Handle::close() {
   std::string cause;
   if (H5Iget_type(id_) == H5I_FILE && H5Fflush(id_, H5F_SCOPE_LOCAL) < 0) cause = innermost_cause();
   if (closer_(std::exchange(id_, -1)) < 0 && cause.empty()) cause = innermost_cause();
-  if (const auto reason = refusal(disk); !reason.empty()) cause = reason;
+  if (const int error = error_of(disk); error != 0) throw_file_error("write", path, error);
   if (!cause.empty()) throw_failure("write", path, cause);
-}
-
-void fail(const std::string& action, const std::string& where) {
-  throw_failure(action, where, innermost_cause());
 }
 
 void fail_in(const char* action, hid_t parent, const std::string& name) {
   const auto cause = innermost_cause();
-  const auto reason = refusal(disk_answer(parent));
+  const int error = error_of(disk_answer(parent));
   const auto path = path_of(parent);
-  throw_failure(action, name.empty() ? path : fmt::format("'{}' in {}", name, path), reason.empty() ? cause : reason);
+  const auto where = name.empty() ? path : fmt::format("'{}' in {}", name, path);
+  if (error != 0) throw_file_error(action, where, error);
+  throw_failure(action, where, cause);
 }
 
-bool is_refused(hid_t object) { return !refusal(disk_answer(object)).empty(); }
+bool is_refused(hid_t object) { return error_of(disk_answer(object)) != 0; }
 
 Handle create_file(const std::filesystem::path& path) {
   const auto access = file_access();
+  take_last_error();
   Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
-  if (!file.is_open()) fail("create", path.string());
+  if (!file.is_open()) fail_to("create", path);
   return file;
 }
 
@@ -146,9 +139,9 @@ Handle open_file_for_update(const std::filesystem::path& path) { return open_wit
 
 Handle open_file_in_parallel(const std::filesystem::path& path, const Communicator& comm, Handle::Closer closer) {
   const auto access = file_access();
-  if (H5Pset_fapl_mpio(access.get(), comm.get(), MPI_INFO_NULL) < 0) fail("open in parallel", path.string());
+  if (H5Pset_fapl_mpio(access.get(), comm.get(), MPI_INFO_NULL) < 0) throw_failure("open in parallel", path.string(), innermost_cause());
   Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), closer);
-  if (!file.is_open()) fail("open in parallel", path.string());
+  if (!file.is_open()) throw_failure("open in parallel", path.string(), innermost_cause());
   return file;
 }
 

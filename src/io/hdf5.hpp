@@ -46,13 +46,11 @@ class Handle {
 /// The path of the file that an object is in. Local.
 std::string path_of(hid_t object);
 
-/// Throws EnvironmentError "cannot `action` `where` (innermost cause), ...".
-[[noreturn]] void fail(const std::string& action, const std::string& where);
-
-/// Throws for a failed call on an object of `parent`'s file.
+/// Throws for a failed call on an object of `parent`'s file: EnvironmentError "cannot `action` 'name' in file (innermost cause),
+/// ...", a DiskError where the disk refused.
 [[noreturn]] void fail_in(const char* action, hid_t parent, const std::string& name);
 
-/// Whether the disk has refused a write to the file of `object`. HDF5 does not see it (steady_driver.hpp).
+/// Whether the disk has refused a read or write of the file of `object`. HDF5 does not see it (steady_driver.hpp).
 bool is_refused(hid_t object);
 
 /// Returns `status`, or throws when a call on `name` in `parent`'s file failed, or the disk refused what it wrote. A new

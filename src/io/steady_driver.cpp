@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace grokscope::hdf5 {
@@ -41,8 +42,15 @@ std::vector<const void*>& open_files() {
   return files;
 }
 
-void push_error(hid_t minor, const char* function) {
-  H5Epush2(H5E_DEFAULT, __FILE__, function, __LINE__, H5E_ERR_CLS, H5E_FILE, minor, "%s", std::strerror(errno));
+int& last_error() {
+  static int error = 0;
+  return error;
+}
+
+/// Remembers the call that just failed.
+void remember(SteadyFile& file) {
+  last_error() = errno;
+  if (file.answer->error == 0) file.answer->error = errno;
 }
 
 /// HDF5's flags in POSIX's terms.
@@ -58,7 +66,7 @@ H5FD_t* open_file(const char* name, unsigned flags, hid_t, haddr_t) {
   auto file = std::make_unique<SteadyFile>();
   file->descriptor = ::open(name, posix_flags(flags), 0666);
   if (file->descriptor < 0 || ::fstat(file->descriptor, &file->identity) != 0) {
-    push_error(H5E_CANTOPENFILE, __func__);
+    last_error() = errno;
     if (file->descriptor >= 0) ::close(file->descriptor);
     return nullptr;
   }
@@ -67,14 +75,10 @@ H5FD_t* open_file(const char* name, unsigned flags, hid_t, haddr_t) {
   return file.release();
 }
 
-void refuse(SteadyFile& file) {
-  if (file.answer->error == 0) file.answer->error = errno;
-}
-
 herr_t close_file(H5FD_t* handle) {
   const std::unique_ptr<SteadyFile> file(&steady(handle));
   // Network file systems report here what they could not store.
-  if (::close(file->descriptor) != 0 && errno != EINTR) refuse(*file);
+  if (::close(file->descriptor) != 0 && errno != EINTR) remember(*file);
   std::erase(open_files(), file.get());
   return 0;
 }
@@ -127,7 +131,7 @@ herr_t read_block(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t begin, std::size_t 
     const auto count = ::pread(file.descriptor, bytes + done, size - done, static_cast<off_t>(begin + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) {
-      push_error(H5E_READERROR, __func__);
+      remember(file);
       return -1;
     }
     if (count == 0) break;
@@ -154,7 +158,7 @@ bool store(const SteadyFile& file, haddr_t begin, const char* bytes, std::size_t
 herr_t write_block(H5FD_t* handle, H5FD_mem_t type, hid_t, haddr_t begin, std::size_t size, const void* buffer) {
   auto& file = steady(handle);
   const auto* bytes = static_cast<const char*>(buffer);
-  if (file.answer->error == 0 && !store(file, begin, bytes, size)) refuse(file);
+  if (file.answer->error == 0 && !store(file, begin, bytes, size)) remember(file);
   if (file.answer->error != 0 && type != H5FD_MEM_DRAW) file.kept.push_back({begin, {bytes, bytes + size}});
   file.end_of_file = std::max(file.end_of_file, begin + size);
   return 0;
@@ -165,7 +169,7 @@ herr_t set_length(H5FD_t* handle, hid_t, hbool_t) {
   auto& file = steady(handle);
   if (file.end_of_allocation == file.end_of_file) return 0;
   while (file.answer->error == 0 && ::ftruncate(file.descriptor, static_cast<off_t>(file.end_of_allocation)) != 0) {
-    if (errno != EINTR) refuse(file);
+    if (errno != EINTR) remember(file);
   }
   file.end_of_file = file.end_of_allocation;
   return 0;
@@ -215,5 +219,7 @@ std::shared_ptr<const DiskAnswer> disk_answer(hid_t object) {
   if (std::ranges::find(open_files(), handle) == open_files().end()) return nullptr;
   return static_cast<const SteadyFile*>(handle)->answer;
 }
+
+int take_last_error() { return std::exchange(last_error(), 0); }
 
 }  // namespace grokscope::hdf5

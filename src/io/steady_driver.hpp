@@ -11,7 +11,7 @@
 
 namespace grokscope::hdf5 {
 
-/// What the disk has said to the writes of one file.
+/// What the disk has said to the reads and writes of one file.
 struct DiskAnswer {
   int error = 0;  ///< errno of the first call that failed, 0 when there was none
 };
@@ -22,5 +22,9 @@ void use_steady_driver(hid_t file_access);
 /// The answer so far to the open file that `object` (a file, or what is in it) belongs to, nullptr when the file does not use
 /// the driver. It outlives the file, and then knows how the closing went. Local.
 std::shared_ptr<const DiskAnswer> disk_answer(hid_t object);
+
+/// Errno of the last call on any file that failed, 0 when none has since this was asked before. For an opening that failed, of
+/// which no file is left to ask.
+int take_last_error();
 
 }  // namespace grokscope::hdf5
