@@ -43,6 +43,9 @@ void assemble(const fs::path& path, const std::string& name, const MatrixSpec& s
     hdf5::copy_packed_rows(hdf5::open_dataset(part, "panel"), dataset, first);
   }
   dataset.close();
+  create_panel_list(file, static_cast<std::int64_t>(panels.size()));
+  const auto list = list_panels(panels);
+  hdf5::write_rows(hdf5::open_dataset(file, kPanelList), {0, list.shape[0]}, list.dtype, list.bytes.data());
   file.close();
   publish_file(temporary, path);
   for (const auto& panel : panels) remove_path(part_of(path, static_cast<std::int64_t>(panel[0])));

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -55,17 +54,32 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
   }
 }
 
-/// Creates the file with an empty matrix and claims its space on the disk. One rank writes all metadata, and
-/// a full disk shows before any rank has filled a row: a failure inside a parallel file would leave HDF5
-/// unable to close it.
-void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec) {
+/// Creates the file with an empty matrix and its list of panels, and claims their space on the disk. One rank writes all
+/// metadata, and from here on none is written again: whatever happens later, the file can be opened.
+void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec, std::int64_t panels) {
   auto file = hdf5::create_file(path);
   describe_matrix(hdf5::create_dataset(file, name, spec.dtype, spec.shape()), spec);
+  create_panel_list(file, panels);
   file.close();
   const FileDescriptor descriptor(path, O_RDWR);
   const int status = ::fallocate(descriptor.get(), 0, 0, static_cast<off_t>(fs::file_size(path)));
   const bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS;
   if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
+}
+
+/// Whether the file was created to its end by a launch before this one.
+bool can_be_taken_up(const fs::path& path, const std::string& name) {
+  if (!fs::exists(path)) return false;
+  try {
+    const auto file = hdf5::open_file(path);
+    hdf5::open_dataset(file, name);
+    hdf5::open_dataset(file, kPanelList);
+    return true;
+  } catch (const DiskError&) {
+    throw;
+  } catch (const EnvironmentError&) {
+    return false;
+  }
 }
 
 /// Brings what this rank has written to the disk while it forms the next panel. The calls block where a device is busy, so
@@ -123,6 +137,15 @@ class Writeback {
   std::jthread thread_;  ///< last: it uses the others
 };
 
+/// Writes the panels' hashes where there is a place for them, and syncs.
+void fill_panel_list(const fs::path& path, std::span<const PanelHash> hashes) {
+  const auto list = list_panels(hashes);
+  auto file = hdf5::open_file_for_update(path);
+  hdf5::write_rows(hdf5::open_dataset(file, kPanelList), {0, list.shape[0]}, list.dtype, list.bytes.data());
+  file.close();
+  sync_file(path);
+}
+
 /// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
 /// every rank.
 std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
@@ -131,8 +154,12 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
                                          const PanelProgress& progress) {
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
   auto journal = panels.journal_of(path);
-  if (!comm.all(spec.identity != 0 && journal.is_known() && fs::exists(path))) {
-    comm.on_root([&] { create_matrix(path, name, spec); });
+  bool is_usable = spec.identity != 0 && journal.is_known();
+  comm.on_root([&] { is_usable = is_usable && can_be_taken_up(path, name); });
+  if (!comm.all(is_usable)) {
+    comm.agree([&] { journal.discard(); });  // before there is another file that it could be taken for
+    const auto count = panels.count();
+    comm.on_root([&] { create_matrix(path, name, spec, count); });
     comm.agree([&] { if (spec.identity != 0) journal.restart(); });
   }
   ParallelDataset dataset(comm, path, name);
@@ -161,25 +188,15 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
   comm.agree([&] { writeback->finish(); });
   writeback.reset();
   dataset.close();
-  return gather_hashes(comm, mine);
+  const auto hashes = gather_hashes(comm, mine);
+  comm.on_root([&] { fill_panel_list(path, hashes); });
+  return hashes;
 }
 
-/// Adds the panels' hashes to the finished file and syncs it.
-CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
-  std::ranges::sort(hashes);
-  std::vector<std::uint64_t> rows;
-  for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
-  auto file = hdf5::open_file_for_update(path);
-  if (hdf5::exists(file, "panels")) hdf5::unlink(file, "panels");  // of a launch that ended right here
-  const auto count = static_cast<std::int64_t>(hashes.size());
-  hdf5::write_array(
-      file, "panels",
-      NamedArray::from<std::uint64_t>("", {count, 3}, rows)
-          .described({"panels of the matrix", "1", "first row, row after the last, XXH3 of the rows' bytes"}));
-  file.close();
-  sync_file(path);
+CommittedFile describe_file(const fs::path& path, std::span<const PanelHash> hashes) {
+  const auto list = list_panels(hashes);
   return {path.filename().string(), static_cast<std::int64_t>(fs::file_size(path)),
-          hash_bytes(rows.data(), rows.size() * sizeof(std::uint64_t)), true};
+          hash_bytes(list.bytes.data(), list.bytes.size()), true};
 }
 
 bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> panel) {
@@ -201,7 +218,7 @@ CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, 
   const auto write = spec.gzip_level > 0 ? write_compressed : write_in_parallel;
   const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress);
   CommittedFile file;
-  comm.on_root([&] { file = seal(path, hashes); });
+  comm.on_root([&] { file = describe_file(path, hashes); });
   return file;
 }
 
@@ -224,12 +241,12 @@ void verify_matrix_file(const fs::path& path, const CommittedFile& committed) {
   if (static_cast<std::int64_t>(fs::file_size(path)) != committed.bytes)
     refuse("its size is not the committed one");
   const auto file = hdf5::open_file(path);
-  const auto panels = hdf5::read_array(file, "panels");
+  const auto panels = hdf5::read_array(file, kPanelList);
   const auto rows = panels.values<std::uint64_t>();
   if (hash_bytes(rows.data(), rows.size_bytes()) != committed.hash)
     refuse("its panels are not the committed ones");
   for (const auto& name : hdf5::list_children(file)) {
-    if (name == "panels" || rows.empty()) continue;
+    if (name == kPanelList || rows.empty()) continue;
     const auto dataset = hdf5::open_dataset(file, name);
     const bool whole = panel_is_whole(dataset, rows.first(3)) && panel_is_whole(dataset, rows.last(3));
     if (!whole) refuse("rows do not have the hash they were written with");

@@ -46,7 +46,7 @@ def launch(path, ranks, component="ompio", rows=ROWS, cols=COLS, gzip=0, pause_m
     if fault:
         for name, value in {"LD_PRELOAD": LIBRARY, "FAULT_FOLDER": path.parent, **fault}.items():
             command[1:1] = ["-x", f"{name}={value}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
                           check=False)
     formed = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("formed")]
     return Finished(done.returncode, formed[0] if formed else -1, done.stderr)

@@ -42,11 +42,11 @@ target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)
 
 # Every call with every error it may meet is not among the fast tests; a thinned sweep is.
 add_test(NAME io.failing_calls COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
-         $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls> --every 20)
+         $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls> --every 19)
 add_test(NAME io.every_failing_call COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
          $<TARGET_FILE:io_scripted_run> $<TARGET_FILE:failing_calls>)
 add_test(NAME io.faults COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/faults_test.py
-         $<TARGET_FILE:io_matrix_writer> $<TARGET_FILE:failing_calls> ${MPIEXEC_EXECUTABLE} --every 20)
+         $<TARGET_FILE:io_matrix_writer> $<TARGET_FILE:failing_calls> ${MPIEXEC_EXECUTABLE} --every 19)
 add_test(NAME io.every_fault COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/faults_test.py
          $<TARGET_FILE:io_matrix_writer> $<TARGET_FILE:failing_calls> ${MPIEXEC_EXECUTABLE})
 set_tests_properties(io.failing_calls io.faults PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
