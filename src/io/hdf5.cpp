@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
+#include <algorithm>
 #include <utility>
 
 #include "io/durable_file.hpp"
@@ -75,9 +75,23 @@ herr_t collect_name(hid_t, const char* name, const H5L_info_t*, void* names) {
   return 0;
 }
 
-herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* paths) {
-  if (object->type == H5O_TYPE_DATASET) static_cast<std::vector<std::string>*>(paths)->emplace_back(path);
-  return 0;
+bool is_link(const Handle& parent, const std::string& path) {
+  const auto answer = H5Lexists(parent.get(), path.c_str(), H5P_DEFAULT);
+  if (is_refused(parent.get())) fail_in("look up", parent.get(), path);
+  return answer > 0;
+}
+
+void collect_datasets(const Handle& group, const std::string& prefix, std::vector<std::string>& paths) {
+  for (const auto& name : list_children(group)) {
+    H5L_info_t link;
+    check(H5Lget_info(group.get(), name.c_str(), &link, H5P_DEFAULT), "read", group.get(), name);
+    if (link.type != H5L_TYPE_HARD) continue;
+    if (is_group(group, name)) {
+      collect_datasets(open_group(group, name), prefix + name + "/", paths);
+    } else {
+      paths.push_back(prefix + name);
+    }
+  }
 }
 
 }  // namespace
@@ -169,9 +183,9 @@ Handle open_group(const Handle& parent, const std::string& path) {
 bool exists(const Handle& parent, const std::string& path) {
   // H5Lexists fails, rather than says no, when a group above is missing.
   for (auto end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
-    if (H5Lexists(parent.get(), path.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
+    if (!is_link(parent, path.substr(0, end))) return false;
   }
-  return H5Lexists(parent.get(), path.c_str(), H5P_DEFAULT) > 0;
+  return is_link(parent, path);
 }
 
 bool is_group(const Handle& parent, const std::string& name) {
@@ -184,16 +198,16 @@ bool is_group(const Handle& parent, const std::string& name) {
 }
 
 std::vector<std::string> list_children(const Handle& group) {
+  // In the order of the file, and sorted by us: HDF5 1.10 crashes when a read fails while it sorts.
   std::vector<std::string> names;
-  check(H5Literate(group.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect_name, &names), "list",
-        group.get());
+  check(H5Literate(group.get(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_name, &names), "list", group.get());
+  std::ranges::sort(names);
   return names;
 }
 
 std::vector<std::string> list_datasets(const Handle& group) {
   std::vector<std::string> paths;
-  check(H5Ovisit2(group.get(), H5_INDEX_NAME, H5_ITER_INC, collect_dataset, &paths, H5O_INFO_BASIC), "list",
-        group.get());
+  collect_datasets(group, "", paths);
   return paths;
 }
 

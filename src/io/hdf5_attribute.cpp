@@ -9,7 +9,7 @@ namespace {
 
 void write_one(const Handle& object, const std::string& name, hid_t type, const Handle& space,
                const void* value) {
-  if (H5Aexists(object.get(), name.c_str()) > 0) {
+  if (has_attribute(object, name)) {
     check(H5Adelete(object.get(), name.c_str()), "replace attribute", object.get(), name);
   }
   const Handle attribute(
@@ -63,17 +63,18 @@ herr_t collect_name(hid_t, const char* name, const H5A_info_t*, void* names) {
 std::vector<std::string> list_attributes(const Handle& object) {
   std::vector<std::string> names;
   hsize_t position = 0;
-  check(H5Aiterate2(object.get(), H5_INDEX_NAME, H5_ITER_INC, &position, collect_name, &names),
+  check(H5Aiterate2(object.get(), H5_INDEX_NAME, H5_ITER_NATIVE, &position, collect_name, &names),
         "list attributes", object.get());
+  std::ranges::sort(names);  // by us, as in list_children()
   return names;
 }
 
 std::uint64_t hash_attributes(const Handle& object, std::uint64_t hash, const std::string& except) {
   for (const auto& name : list_attributes(object)) {
     if (name == except) continue;
-    const Handle attribute(H5Aopen(object.get(), name.c_str(), H5P_DEFAULT), H5Aclose);
-    const Handle type(H5Aget_type(attribute.get()), H5Tclose);
-    const Handle space(H5Aget_space(attribute.get()), H5Sclose);
+    const Handle attribute(check(H5Aopen(object.get(), name.c_str(), H5P_DEFAULT), "read", object.get(), name), H5Aclose);
+    const Handle type(check(H5Aget_type(attribute.get()), "read", object.get(), name), H5Tclose);
+    const Handle space(check(H5Aget_space(attribute.get()), "read", object.get(), name), H5Sclose);
     const auto count = static_cast<std::size_t>(H5Sget_simple_extent_npoints(space.get()));
     std::vector<std::byte> bytes(count * H5Tget_size(type.get()));
     if (!bytes.empty()) check(H5Aread(attribute.get(), type.get(), bytes.data()), "read", object.get(), name);
@@ -155,7 +156,7 @@ Description read_description(const Handle& dataset) {
 }
 
 bool has_attribute(const Handle& object, const std::string& name) {
-  return H5Aexists(object.get(), name.c_str()) > 0;
+  return check(H5Aexists(object.get(), name.c_str()), "look up", object.get(), name) > 0;
 }
 
 Attributes read_attributes(const Handle& object) {

@@ -78,6 +78,9 @@ class Sweep:
 
     def launch(self, directory, epochs, **more):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "PMI", "OMPI_"))}
+        session = directory + "-session"  # one for each worker: programs that start and end at once remove each other's
+        os.makedirs(session, exist_ok=True)
+        environment.update(OMPI_MCA_orte_tmpdir_base=session)
         environment.update(OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                            OMPI_MCA_ess_singleton_isolated="1", OMPI_MCA_pml="ob1", OMPI_MCA_btl="self", **more)  # a quick start
         return subprocess.run([self.executable, directory, str(epochs)], env=environment, capture_output=True, text=True,

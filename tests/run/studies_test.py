@@ -42,14 +42,14 @@ class StopTest(StudyProgram):
     def config(cls, name):
         return cls.write_study(name, LONG, {"seeds": [0, 1, 2], "ranks_per_member": 1})
 
-    def start_and_wait(self, name):
-        process = self.start("run", self.config(name), "--verbosity", "quiet", ranks=2)
-        for member in MEMBERS[:2]:
+    def start_and_wait(self, name, ranks=2):
+        process = self.start("run", self.config(name), "--verbosity", "quiet", ranks=ranks)
+        for member in MEMBERS[:ranks]:
             wait_for_rows(self.folder / name / "members" / member, 100, process)
         return process
 
-    def assert_resumes(self, name):
-        finished = self.call("run", self.folder / f"{name}.yaml", "--verbosity", "quiet", ranks=2)
+    def assert_resumes(self, name, ranks=2):
+        finished = self.call("run", self.folder / f"{name}.yaml", "--verbosity", "quiet", ranks=ranks)
         self.assertEqual(finished.code, 0, finished.err)
         self.assertEqual(self.column(name, "members/status"), ["done"] * 3)
         self.assertEqual(status_of(self.folder / name)["state"], "done")
@@ -95,6 +95,35 @@ class StopTest(StudyProgram):
         os.kill(children_of(process.pid)[1], signal.SIGKILL)
         self.assertNotEqual(self.wait(process).code, 0)
         self.assert_resumes("killed")
+
+    def test_one_member_at_a_time(self):
+        process = self.start_and_wait("in_turn", ranks=1)
+        process.send_signal(signal.SIGUSR1)
+        self.assertEqual(self.wait(process).code, 75)
+        self.assertEqual(self.column("in_turn", "members/status"), ["checkpointed", "pending", "pending"])
+        self.assert_resumes("in_turn", ranks=1)
+        process = self.start_and_wait("killed_in_turn", ranks=1)
+        process.kill()
+        self.wait(process)
+        self.assert_resumes("killed_in_turn", ranks=1)
+
+    def test_all_members_at_once(self):
+        process = self.start_and_wait("at_once", ranks=3)
+        os.kill(children_of(process.pid)[2], signal.SIGKILL)
+        self.assertNotEqual(self.wait(process).code, 0)
+        self.assert_resumes("at_once", ranks=3)
+
+    def test_members_of_three_ranks(self):
+        def config(name):
+            return self.write_study(name, LONG, {"seeds": [0, 1], "ranks_per_member": 3})
+        self.assertEqual(self.call("run", config("wide"), "--verbosity", "quiet", ranks=3).code, 0)
+        process = self.start("run", config("wide_killed"), "--verbosity", "quiet", ranks=3)
+        wait_for_rows(self.folder / "wide_killed" / "members" / "seed=0", 100, process)
+        os.kill(children_of(process.pid)[1], signal.SIGKILL)
+        self.assertNotEqual(self.wait(process).code, 0)
+        self.assertEqual(self.call("run", config("wide_killed"), "--verbosity", "quiet", ranks=3).code, 0)
+        for member in MEMBERS[:2]:
+            self.assert_same_runs(self.folder / "wide" / "members" / member, self.folder / "wide_killed" / "members" / member)
 
     def test_a_study_that_is_done_stays_as_it_is(self):
         before = {path: path.stat().st_mtime_ns for path in (self.folder / "whole").rglob("metrics.h5")}
