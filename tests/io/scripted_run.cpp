@@ -1,17 +1,13 @@
 // The executable that crash_campaign.py kills: scripted_run DIRECTORY EPOCHS. Commits as fast as it can.
 #include "io/scripted_run.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 
-#include "comm/environment.hpp"
+#include "io/rank_program.hpp"
 
 int main(int argc, char** argv) {
   using namespace grokscope;
-  MpiEnvironment mpi(&argc, &argv);
-  auto comm = mpi.world();
-  int status = 0;
-  try {
+  return run_on_ranks(argc, argv, [&](const Communicator& comm) {
     require(argc == 3, "usage: scripted_run DIRECTORY EPOCHS");
     auto directory = open_scripted(comm, argv[1]);
     auto log = Log::silent();
@@ -20,11 +16,5 @@ int main(int argc, char** argv) {
     script.commit_every = 2;
     run_script(comm, directory, log, script);
     directory.close();
-  } catch (const Error& error) {
-    if (comm.is_root()) std::fprintf(stderr, "%s\n", error.what());
-    status = static_cast<int>(error.code());
-  }
-  comm.free();
-  mpi.finalize();
-  return status;
+  });
 }

@@ -43,6 +43,7 @@ set_tests_properties(io.failing_calls PROPERTIES TIMEOUT 1200 LABELS slow ENVIRO
 # A disk that fails, ranks that die, and both of Open MPI's I/O components.
 add_executable(io_matrix_writer io/matrix_writer.cpp)
 target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)
+target_include_directories(io_matrix_writer PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 add_library(io_failing_disk MODULE io/failing_disk.c)
 target_link_libraries(io_failing_disk PRIVATE ${CMAKE_DL_LIBS})
 add_test(NAME io.faults COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/faults_test.py
