@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <filesystem>
 #include <utility>
 
 #include "base/narrow.hpp"
@@ -114,6 +115,9 @@ void Communicator::agree(const std::function<void()>& work) const {
     work();
   } catch (const Error& error) {
     code = error.code();
+    message = error.what();
+  } catch (const std::filesystem::filesystem_error& error) {
+    code = ExitCode::environment;
     message = error.what();
   } catch (const std::exception& error) {
     code = ExitCode::internal;

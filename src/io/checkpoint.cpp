@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/hash.hpp"
+#include "io/durable_file.hpp"
 #include "io/hdf5.hpp"
 
 namespace grokscope {
@@ -141,6 +142,8 @@ std::vector<CheckpointEntry> list_checkpoints(const fs::path& run_directory) {
       const auto attributes = hdf5::read_attributes(hdf5::open_file(entry.path));
       entry.epoch = attribute_value<std::int64_t>(attributes, "epoch");
       entry.step = attribute_value<std::int64_t>(attributes, "step");
+    } catch (const DiskError&) {
+      throw;  // whether it can be opened is not known
     } catch (const EnvironmentError& error) {
       entry.problem = error.what();
     }

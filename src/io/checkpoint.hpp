@@ -52,11 +52,11 @@ struct CheckpointEntry {
   std::filesystem::path path;
   std::int64_t epoch = 0;
   std::int64_t step = 0;
-  std::string problem;  ///< why it cannot be opened, empty when it can
+  std::string problem;  ///< why it is no whole file, empty when it is one
 };
 
-/// Lists the checkpoints of a run directory, oldest first; those that cannot be opened come first of all.
-/// Local.
+/// Lists the checkpoints of a run directory, oldest first; those that are no whole files come first of all. Throws DiskError when
+/// the disk does not answer. Local.
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& run_directory);
 
 }  // namespace grokscope

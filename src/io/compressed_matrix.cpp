@@ -34,7 +34,7 @@ void write_part(const fs::path& path, const MatrixSpec& spec, const Panel& panel
 /// Puts the file together from its parts, which vanish.
 void assemble(const fs::path& path, const std::string& name, const MatrixSpec& spec, std::span<const PanelHash> panels) {
   const auto temporary = temporary_of(path);
-  auto file = hdf5::create_file_on_disk(temporary);
+  auto file = hdf5::create_file(temporary);
   auto dataset = hdf5::create_packed_dataset(file, name, spec.dtype, spec.shape(), spec.gzip_level);
   describe_matrix(dataset, spec);
   for (const auto& panel : panels) {
@@ -43,6 +43,9 @@ void assemble(const fs::path& path, const std::string& name, const MatrixSpec& s
     hdf5::copy_packed_rows(hdf5::open_dataset(part, "panel"), dataset, first);
   }
   dataset.close();
+  create_panel_list(file, static_cast<std::int64_t>(panels.size()));
+  const auto list = list_panels(panels);
+  hdf5::write_rows(hdf5::open_dataset(file, kPanelList), {0, list.shape[0]}, list.dtype, list.bytes.data());
   file.close();
   publish_file(temporary, path);
   for (const auto& panel : panels) remove_path(part_of(path, static_cast<std::int64_t>(panel[0])));

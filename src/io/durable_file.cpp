@@ -6,12 +6,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 #include <utility>
 #include <vector>
 
-#include "base/error.hpp"
 #include "base/hash.hpp"
 
 namespace grokscope {
@@ -19,10 +16,11 @@ namespace grokscope {
 namespace fs = std::filesystem;
 
 void throw_file_error(const std::string& action, const fs::path& path, int error_number) {
-  throw EnvironmentError(
-      fmt::format("cannot {} {} ({}), check permissions and free space or choose another "
-                  "storage.output_dir",
-                  action, path.string(), std::strerror(error_number)));
+  const auto message = fmt::format(
+      "cannot {} {} ({}{}), check permissions and free space or choose another storage.output_dir", action, path.string(),
+      std::strerror(error_number), error_number == EFBIG ? ", see ulimit -f" : "");
+  if (error_number == ENOENT) throw EnvironmentError(message);
+  throw DiskError(message);
 }
 
 FileDescriptor::FileDescriptor(const fs::path& path, int flags, int permissions)
@@ -51,6 +49,18 @@ void FileDescriptor::write(std::string_view bytes) const {
     if (count < 0) throw_file_error("write", path_, errno);
     done += static_cast<std::size_t>(count);
   }
+}
+
+std::size_t FileDescriptor::read(std::span<char> bytes) const {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const auto count = ::read(descriptor_, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_file_error("read", path_, errno);
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  return done;
 }
 
 void FileDescriptor::sync() const {
@@ -83,11 +93,11 @@ void write_text_durably(const fs::path& path, const std::string& text) {
 }
 
 std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw_file_error("read", path, errno);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+  const FileDescriptor file(path, O_RDONLY);
+  std::string text;
+  std::vector<char> block(std::size_t{1} << 16);
+  while (const auto count = file.read(block)) text.append(block.data(), count);
+  return text;
 }
 
 void make_folder(const fs::path& path) {
@@ -110,13 +120,8 @@ std::uint64_t hash_file(const fs::path& path) {
   const FileDescriptor file(path, O_RDONLY);
   std::vector<char> block(std::size_t{1} << 22);
   std::uint64_t hash = 0;
-  while (true) {
-    const auto count = ::read(file.get(), block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_file_error("read", path, errno);
-    if (count == 0) return hash;
-    hash = hash_bytes(block.data(), static_cast<std::size_t>(count), hash);
-  }
+  while (const auto count = file.read(block)) hash = hash_bytes(block.data(), count, hash);
+  return hash;
 }
 
 }  // namespace grokscope

@@ -6,13 +6,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "base/error.hpp"
+
 namespace grokscope {
 
-/// Throws EnvironmentError "cannot `action` `path` (text of errno), ..." for the errno of the call that just
-/// failed.
+/// The system refused a call on a file. Nothing is known of what the file holds.
+class DiskError : public EnvironmentError {
+ public:
+  using EnvironmentError::EnvironmentError;
+};
+
+/// Throws "cannot `action` `path` (text of errno), ..." for the errno of the call that just failed: a DiskError, or, for a file
+/// that is not there, an EnvironmentError.
 [[noreturn]] void throw_file_error(const std::string& action, const std::filesystem::path& path,
                                    int error_number);
 
@@ -26,6 +35,8 @@ class FileDescriptor {
 
   int get() const { return descriptor_; }
   void write(std::string_view bytes) const;
+  /// Reads until `bytes` is full or the file ends; returns how many there were.
+  std::size_t read(std::span<char> bytes) const;
   void sync() const;
 
  private:

@@ -1,22 +1,15 @@
 #include "io/hdf5.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "io/durable_file.hpp"
+#include "io/steady_driver.hpp"
 
 namespace grokscope::hdf5 {
 namespace {
-
-/// More than the groups, headers and attributes take that one call adds to a file.
-constexpr std::uint64_t kMostMetadata = 1 << 20;
 
 /// Silences HDF5, and keeps it from closing files at exit: after a full disk it would try forever.
 void prepare_library() {
@@ -34,29 +27,11 @@ herr_t keep_innermost(unsigned, const H5E_error2_t* entry, void* text) {
   return 1;  // the first entry upward is the innermost: stop
 }
 
-/// Cuts "file write failed: time = ..., errno = 28, error message = 'No space left on device', ..." down to
-/// what matters.
-std::string shorten(const std::string& cause) {
-  constexpr std::string_view marker = "error message = '";
-  const auto begin = cause.find(marker);
-  if (begin == std::string::npos) return cause;
-  const auto text = cause.substr(begin + marker.size());
-  return text.substr(0, text.find('\''));
-}
-
 /// Reads the cause of the failure that just happened; the next HDF5 call forgets it.
 std::string innermost_cause() {
   std::string cause = "no reason given by HDF5";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &cause);
-  return shorten(cause);
-}
-
-std::string path_of(hid_t object) {
-  const auto length = H5Fget_name(object, nullptr, 0);
-  if (length <= 0) return "an HDF5 file";
-  std::string path(static_cast<std::size_t>(length), '\0');
-  H5Fget_name(object, path.data(), path.size() + 1);
-  return path;
+  return cause;
 }
 
 [[noreturn]] void throw_failure(const std::string& action, const std::string& where,
@@ -65,32 +40,33 @@ std::string path_of(hid_t object) {
       "cannot {} {} ({}), check that the disk has space and that the file is whole", action, where, cause));
 }
 
+/// The errno with which the disk refused a call on a file, 0 when it has not.
+int error_of(const std::shared_ptr<const DiskAnswer>& disk) { return disk ? disk->error : 0; }
+
 Handle file_access() {
   prepare_library();
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_SEMI);
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST);
-  // No buffers for raw data: a full disk must show in the write, not in the close of a dataset, which then
-  // stays open.
+  // No buffers for raw data: what a disk refuses shall show in the call that writes it.
   H5Pset_sieve_buf_size(access.get(), 0);
   H5Pset_cache(access.get(), 0, 0, 0, 0);
-#if H5_VERSION_GE(1, 10, 7)
-  // The run directory has its own lock; HDF5's would fail on file systems without locks and where a reader is
-  // at work.
-  H5Pset_file_locking(access.get(), false, true);
-#endif
+  use_steady_driver(access.get());
   return access;
 }
 
-Handle open_with(const std::filesystem::path& path, unsigned flags, const Handle& access) {
-  Handle file(H5Fopen(path.c_str(), flags, access.get()), H5Fclose);
-  if (!file.is_open()) fail("open", path.string());
-  return file;
+/// Throws for a file that could not be opened: what the disk says, or else what HDF5 says.
+[[noreturn]] void fail_to(const char* action, const std::filesystem::path& path) {
+  const int error = take_last_error();
+  if (error != 0) throw_file_error(action, path, error);
+  throw_failure(action, path.string(), innermost_cause());
 }
 
-Handle create_with(const std::filesystem::path& path, const Handle& access) {
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
-  if (!file.is_open()) fail("create", path.string());
+Handle open_with(const std::filesystem::path& path, unsigned flags) {
+  const auto access = file_access();  // outlives the call: closing it would wipe out the reason of a failure
+  take_last_error();
+  Handle file(H5Fopen(path.c_str(), flags, access.get()), H5Fclose);
+  if (!file.is_open()) fail_to("open", path);
   return file;
 }
 
@@ -104,71 +80,15 @@ herr_t collect_dataset(hid_t, const char* path, const H5O_info_t* object, void* 
   return 0;
 }
 
-hid_t driver_of(hid_t file) {
-  const Handle access(H5Fget_access_plist(file), H5Pclose);
-  return H5Pget_driver(access.get());
-}
-
-/// Turns every write of this process to the file behind `descriptor` into one to memory, which is forgotten.
-void divert(int descriptor) {
-  const int memory = ::memfd_create("refused", MFD_CLOEXEC);
-  if (memory < 0) return;
-  ::dup2(memory, descriptor);
-  ::close(memory);
-}
-
-/// The open files of this process that have this path.
-std::vector<int> descriptors_of(const std::string& path) {
-  std::error_code ignored;
-  const auto wanted = std::filesystem::canonical(path, ignored);
-  std::vector<int> found;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    if (std::filesystem::read_symlink(entry.path(), ignored) == wanted) found.push_back(std::stoi(entry.path().filename()));
-  }
-  return found;
-}
-
-/// Lets HDF5 close a file on the disk that the disk refused: what it still holds goes to memory and is forgotten. Without this
-/// H5Fclose fails half-way, and HDF5 crashes in MPI_Finalize on what is left; of a parallel file it writes its metadata on
-/// rank 0 while the others wait, for ever when that fails. MPI-IO keeps its descriptor to itself, so that it is found by its
-/// path.
-void forget_unwritten(hid_t file) {
-  const auto driver = driver_of(file);
-  if (driver == H5FD_MPIO) {
-    for (const int descriptor : descriptors_of(path_of(file))) divert(descriptor);
-  }
-  void* descriptor = nullptr;
-  if (driver != H5FD_SEC2 || H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) return;
-  divert(*static_cast<int*>(descriptor));
-}
-
-/// Bytes that the datasets below `name` take, links followed.
-std::uint64_t stored_bytes(const Handle& parent, const std::string& name) {
-  const Handle object(check(H5Oopen(parent.get(), name.c_str(), H5P_DEFAULT), "open", parent.get(), name), H5Oclose);
-  if (H5Iget_type(object.get()) == H5I_DATASET) return H5Dget_storage_size(object.get());
-  std::uint64_t bytes = 0;
-  for (const auto& child : list_children(object)) bytes += stored_bytes(object, child);
-  return bytes;
-}
-
-bool is_changeable_file(hid_t id) {
-  if (H5Iget_type(id) != H5I_FILE) return false;
-  unsigned intent = H5F_ACC_RDONLY;
-  H5Fget_intent(id, &intent);
-  return intent != H5F_ACC_RDONLY;
-}
-
-/// Writes a file that lives in memory to the disk.
-void store(const Handle& file, const std::filesystem::path& path) {
-  void* place = nullptr;
-  check(H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &place), "write", file.get());
-  const auto size = H5Fget_file_image(file.get(), nullptr, 0);
-  if (size < 0) fail("write", path.string());
-  const std::string_view bytes(*static_cast<char**>(place), static_cast<std::size_t>(size));
-  FileDescriptor(path, O_WRONLY | O_CREAT | O_TRUNC).write(bytes);
-}
-
 }  // namespace
+
+std::string path_of(hid_t object) {
+  const auto length = H5Fget_name(object, nullptr, 0);
+  if (length <= 0) return "an HDF5 file";
+  std::string path(static_cast<std::size_t>(length), '\0');
+  H5Fget_name(object, path.data(), path.size() + 1);
+  return path;
+}
 
 Handle::Handle(Handle&& other) noexcept
     : id_(std::exchange(other.id_, -1)), closer_(std::exchange(other.closer_, nullptr)) {}
@@ -180,70 +100,49 @@ Handle& Handle::operator=(Handle&& other) noexcept {
 }
 
 Handle::~Handle() {
-  if (!is_open()) return;
-  if (is_changeable_file(id_)) forget_unwritten(id_);
-  closer_(id_);
+  if (is_open()) closer_(id_);
 }
 
 void Handle::close() {
   if (!is_open()) return;
   const auto path = path_of(id_);
-  if (is_changeable_file(id_)) {
-    const auto driver = driver_of(id_);
-    if (driver == H5FD_SEC2 || driver == H5FD_CORE) flush(*this);
-    if (driver == H5FD_CORE) store(*this, path);
-  }
-  if (closer_(std::exchange(id_, -1)) < 0) fail("close", path);
-}
-
-void fail(const std::string& action, const std::string& where) {
-  throw_failure(action, where, innermost_cause());
+  const auto disk = disk_answer(id_);
+  std::string cause;
+  if (H5Iget_type(id_) == H5I_FILE && H5Fflush(id_, H5F_SCOPE_LOCAL) < 0) cause = innermost_cause();
+  if (closer_(std::exchange(id_, -1)) < 0 && cause.empty()) cause = innermost_cause();
+  if (const int error = error_of(disk); error != 0) throw_file_error("write", path, error);
+  if (!cause.empty()) throw_failure("write", path, cause);
 }
 
 void fail_in(const char* action, hid_t parent, const std::string& name) {
   const auto cause = innermost_cause();
+  const int error = error_of(disk_answer(parent));
   const auto path = path_of(parent);
-  throw_failure(action, name.empty() ? path : fmt::format("'{}' in {}", name, path), cause);
+  const auto where = name.empty() ? path : fmt::format("'{}' in {}", name, path);
+  if (error != 0) throw_file_error(action, where, error);
+  throw_failure(action, where, cause);
 }
+
+bool is_refused(hid_t object) { return error_of(disk_answer(object)) != 0; }
 
 Handle create_file(const std::filesystem::path& path) {
-  constexpr std::size_t kGrowth = 1 << 20;
   const auto access = file_access();
-  H5Pset_fapl_core(access.get(), kGrowth, false);
-  return create_with(path, access);
+  take_last_error();
+  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
+  if (!file.is_open()) fail_to("create", path);
+  return file;
 }
 
-Handle create_file_on_disk(const std::filesystem::path& path) { return create_with(path, file_access()); }
+Handle open_file(const std::filesystem::path& path) { return open_with(path, H5F_ACC_RDONLY); }
 
-Handle open_file(const std::filesystem::path& path) {
-  return open_with(path, H5F_ACC_RDONLY, file_access());
-}
+Handle open_file_for_update(const std::filesystem::path& path) { return open_with(path, H5F_ACC_RDWR); }
 
-Handle open_file_for_update(const std::filesystem::path& path) {
-  return open_with(path, H5F_ACC_RDWR, file_access());
-}
-
-Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm) {
+Handle open_file_in_parallel(const std::filesystem::path& path, const Communicator& comm, Handle::Closer closer) {
   const auto access = file_access();
-  if (H5Pset_fapl_mpio(access.get(), comm.get(), MPI_INFO_NULL) < 0) fail("open in parallel", path.string());
-  return open_with(path, H5F_ACC_RDWR, access);
-}
-
-void require_room(const Handle& object, std::uint64_t bytes) {
-  struct rlimit limit = {};
-  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  const hid_t file = H5Iget_file_id(object.get());
-  hsize_t size = 0;
-  check(H5Fget_filesize(file, &size), "read the size of", object.get());
-  H5Idec_ref(file);
-  if (size + bytes + kMostMetadata <= limit.rlim_cur) return;
-  throw_failure("write", path_of(object.get()),
-                fmt::format("it would pass the limit of {:.1f} MB on the size of files, ulimit -f",
-                            static_cast<double>(limit.rlim_cur) / 1e6));
-}
-
-void flush(const Handle& file) {
-  check(H5Fflush(file.get(), H5F_SCOPE_GLOBAL), "write", file.get());
+  if (H5Pset_fapl_mpio(access.get(), comm.get(), MPI_INFO_NULL) < 0) throw_failure("open in parallel", path.string(), innermost_cause());
+  Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), closer);
+  if (!file.is_open()) throw_failure("open in parallel", path.string(), innermost_cause());
+  return file;
 }
 
 Handle link_creation() {
@@ -317,7 +216,6 @@ void unlink(const Handle& parent, const std::string& path) {
 }
 
 void copy_whole(const Handle& from, const std::string& name, const Handle& to) {
-  require_room(to, stored_bytes(from, name));
   const Handle copying(H5Pcreate(H5P_OBJECT_COPY), H5Pclose);
   check(H5Pset_copy_object(copying.get(), H5O_COPY_EXPAND_EXT_LINK_FLAG | H5O_COPY_EXPAND_SOFT_LINK_FLAG), "copy", from.get(), name);
   const auto links = link_creation();

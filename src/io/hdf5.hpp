@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/block_cyclic.hpp"
@@ -28,14 +29,13 @@ class Handle {
   Handle(hid_t id, Closer closer) : id_(id), closer_(closer) {}
   Handle(Handle&& other) noexcept;
   Handle& operator=(Handle&& other) noexcept;
-  /// Closes without a check. A file that was to be written is abandoned, with what it still holds, unless
-  /// close() was called before; a parallel one may be so only where all ranks leave by the same error.
+  /// Closes without a check: a file that was to be written is not to be relied on.
   ~Handle();
 
   hid_t get() const { return id_; }
   bool is_open() const { return id_ >= 0; }
-  /// Closes and throws EnvironmentError when HDF5 could not write what it still held. Collective for a
-  /// parallel file.
+  /// Closes, a file after flushing it, and throws EnvironmentError when something that was written to it has not arrived.
+  /// Collective for a parallel file.
   void close();
 
  private:
@@ -43,39 +43,34 @@ class Handle {
   Closer closer_ = nullptr;
 };
 
-/// Throws EnvironmentError "cannot `action` `where` (innermost cause), ...".
-[[noreturn]] void fail(const std::string& action, const std::string& where);
+/// The path of the file that an object is in. Local.
+std::string path_of(hid_t object);
 
-/// Throws for a failed call on an object of `parent`'s file.
+/// Throws for a failed call on an object of `parent`'s file: EnvironmentError "cannot `action` 'name' in file (innermost cause),
+/// ...", a DiskError where the disk refused.
 [[noreturn]] void fail_in(const char* action, hid_t parent, const std::string& name);
 
-/// Returns `status`, or throws when a call on `name` in `parent`'s file failed.
+/// Whether the disk has refused a read or write of the file of `object`. HDF5 does not see it (steady_driver.hpp).
+bool is_refused(hid_t object);
+
+/// Returns `status`, or throws when a call on `name` in `parent`'s file failed, or the disk refused what it wrote. A new
+/// identifier is returned in any case, so that it gets an owner: the next call throws.
 template <class Status>
 Status check(Status status, const char* action, hid_t parent, const std::string& name = "") {
-  if (status < 0) fail_in(action, parent, name);
+  const bool is_identifier = std::is_same_v<Status, hid_t>;
+  if (status < 0 || (!is_identifier && is_refused(parent))) fail_in(action, parent, name);
   return status;
 }
 
-/// A new file that lives in memory until close() writes it, replacing what was there; without close() nothing reaches the disk.
-/// HDF5 1.10 cannot close a file once a disk has refused one of its writes, and ends the process: this way the writes are
-/// ours. Costs as much memory as the file is large. Local.
+/// A new file in the place of what was there. Local.
 Handle create_file(const std::filesystem::path& path);
-/// A new file on the disk, for what is too large for memory. Local.
-Handle create_file_on_disk(const std::filesystem::path& path);
 /// Opens for reading, or for change. Local.
 Handle open_file(const std::filesystem::path& path);
 Handle open_file_for_update(const std::filesystem::path& path);
 
-/// Opens a file so that all ranks write to the datasets that it has. Whatever needs metadata (groups,
-/// attributes, new datasets) is better done by one rank before or after. Collective over comm.
-Handle open_file_for_update(const std::filesystem::path& path, const Communicator& comm);
-
-/// Refuses, with EnvironmentError, to let the file of `object` grow by `bytes` where it would come near
-/// `ulimit -f`: a file that the system did not let HDF5 write cannot be closed either. Local.
-void require_room(const Handle& object, std::uint64_t bytes);
-
-/// Hands everything to the file system and syncs it. Collective for a parallel file.
-void flush(const Handle& file);
+/// Opens a file through MPI-IO; all ranks must close it, as `closer` does it. Whatever needs metadata (groups, attributes, new
+/// datasets) is better done by one rank before or after. See parallel_dataset.hpp. Collective over comm.
+Handle open_file_in_parallel(const std::filesystem::path& path, const Communicator& comm, Handle::Closer closer);
 
 /// Properties of a new link: UTF-8, and groups above it are created where they are missing.
 Handle link_creation();

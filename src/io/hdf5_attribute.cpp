@@ -117,7 +117,6 @@ std::uint64_t hash_group(const Handle& group, std::uint64_t hash, const std::str
 }  // namespace
 
 void write_attributes(const Handle& object, const Attributes& attributes) {
-  require_room(object, 0);
   for (const auto& [name, value] : attributes) {
     if (const auto* text = std::get_if<std::string>(&value)) {
       write_text(object, name, *text);

@@ -76,7 +76,6 @@ void set_layout(const Handle& properties, DType dtype, std::span<const std::int6
 
 Handle create_typed(const Handle& parent, const std::string& path, hid_t type, const Handle& space,
                     const Handle& properties) {
-  require_room(parent, H5Tget_size(type) * static_cast<std::uint64_t>(H5Sget_simple_extent_npoints(space.get())));
   const auto links = link_creation();
   H5Pset_fill_time(properties.get(), H5D_FILL_TIME_NEVER);
   H5Pset_obj_track_times(properties.get(), false);

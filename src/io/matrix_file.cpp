@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -23,14 +22,13 @@
 #include "io/hdf5.hpp"
 #include "io/matrix_panels.hpp"
 #include "io/panel_journal.hpp"
+#include "io/parallel_dataset.hpp"
 
 namespace grokscope {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::int64_t kLargestWrite = std::int64_t{1} << 30;
 
 /// Fills all panels and hands those of every rank to `store` on the root, in turn. Collective over comm.
 void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows,
@@ -56,17 +54,32 @@ void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange 
   }
 }
 
-/// Creates the file with an empty matrix and claims its space on the disk. One rank writes all metadata, and
-/// a full disk shows before any rank has filled a row: a failure inside a parallel file would leave HDF5
-/// unable to close it.
-void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec) {
-  auto file = hdf5::create_file_on_disk(path);
+/// Creates the file with an empty matrix and its list of panels, and claims their space on the disk. One rank writes all
+/// metadata, and from here on none is written again: whatever happens later, the file can be opened.
+void create_matrix(const fs::path& path, const std::string& name, const MatrixSpec& spec, std::int64_t panels) {
+  auto file = hdf5::create_file(path);
   describe_matrix(hdf5::create_dataset(file, name, spec.dtype, spec.shape()), spec);
+  create_panel_list(file, panels);
   file.close();
   const FileDescriptor descriptor(path, O_RDWR);
   const int status = ::fallocate(descriptor.get(), 0, 0, static_cast<off_t>(fs::file_size(path)));
   const bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS;
   if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
+}
+
+/// Whether the file was created to its end by a launch before this one.
+bool can_be_taken_up(const fs::path& path, const std::string& name) {
+  if (!fs::exists(path)) return false;
+  try {
+    const auto file = hdf5::open_file(path);
+    hdf5::open_dataset(file, name);
+    hdf5::open_dataset(file, kPanelList);
+    return true;
+  } catch (const DiskError&) {
+    throw;
+  } catch (const EnvironmentError&) {
+    return false;
+  }
 }
 
 /// Brings what this rank has written to the disk while it forms the next panel. The calls block where a device is busy, so
@@ -124,32 +137,13 @@ class Writeback {
   std::jthread thread_;  ///< last: it uses the others
 };
 
-/// MPI-IO does not say why it could not write: the same bytes once more, past it, meet the same refusal.
-void throw_reason(const fs::path& path, std::uint64_t place, std::span<const std::byte> bytes) {
-  const FileDescriptor file(path, O_WRONLY);
-  while (!bytes.empty()) {
-    const auto written = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(place));
-    if (written < 0) throw_file_error("write", path, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-    place += static_cast<std::uint64_t>(written);
-  }
-}
-
-/// One call of MPI-IO for each gigabyte: its counts have 32 bits, and the system writes no more than 2 GiB at a time.
-void write_in_pieces(const fs::path& path, const hdf5::Handle& dataset, const Panel& panel, const MatrixSpec& spec) {
-  const auto row_bytes = std::max<std::int64_t>(1, spec.cols * static_cast<std::int64_t>(size_of(spec.dtype)));
-  const auto height = std::max<std::int64_t>(1, kLargestWrite / row_bytes);
-  for (auto begin = panel.rows.begin; begin < panel.rows.end; begin += height) {
-    const IndexRange rows{begin, std::min(begin + height, panel.rows.end)};
-    const auto bytes = panel.bytes.subspan(static_cast<std::size_t>((begin - panel.rows.begin) * row_bytes),
-                                           static_cast<std::size_t>(rows.size() * row_bytes));
-    try {
-      hdf5::write_rows(dataset, rows, spec.dtype, bytes.data());
-    } catch (const EnvironmentError&) {
-      throw_reason(path, H5Dget_offset(dataset.get()) + static_cast<std::uint64_t>(begin * row_bytes), bytes);
-      throw;
-    }
-  }
+/// Writes the panels' hashes where there is a place for them, and syncs.
+void fill_panel_list(const fs::path& path, std::span<const PanelHash> hashes) {
+  const auto list = list_panels(hashes);
+  auto file = hdf5::open_file_for_update(path);
+  hdf5::write_rows(hdf5::open_dataset(file, kPanelList), {0, list.shape[0]}, list.dtype, list.bytes.data());
+  file.close();
+  sync_file(path);
 }
 
 /// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
@@ -158,17 +152,19 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
                                          std::int64_t panel_bytes, const FillRows& fill,
                                          const PanelProgress& progress) {
-  hdf5::Handle file, dataset;
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
   auto journal = panels.journal_of(path);
-  if (!comm.all(spec.identity != 0 && journal.is_known() && fs::exists(path))) {
-    comm.on_root([&] { create_matrix(path, name, spec); });
+  bool is_usable = spec.identity != 0 && journal.is_known();
+  comm.on_root([&] { is_usable = is_usable && can_be_taken_up(path, name); });
+  if (!comm.all(is_usable)) {
+    comm.agree([&] { journal.discard(); });  // before there is another file that it could be taken for
+    const auto count = panels.count();
+    comm.on_root([&] { create_matrix(path, name, spec, count); });
     comm.agree([&] { if (spec.identity != 0) journal.restart(); });
   }
+  ParallelDataset dataset(comm, path, name);
   std::optional<Writeback> writeback;
   comm.agree([&] {
-    file = hdf5::open_file_for_update(path, comm);
-    dataset = hdf5::open_dataset(file, name);
     writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
   });
   std::vector<std::uint64_t> mine;
@@ -183,37 +179,24 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
-      write_in_pieces(path, dataset, panel, spec);
+      dataset.write_rows(panel.rows, spec.dtype, panel.bytes);
       const auto hash = hash_panel(panel);
       writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
     });
   }
-  comm.agree([&] {
-    writeback->finish();
-    hdf5::flush(file);  // closing alone does not sync
-    dataset.close();
-    file.close();
-  });
-  return gather_hashes(comm, mine);
+  comm.agree([&] { writeback->finish(); });
+  writeback.reset();
+  dataset.close();
+  const auto hashes = gather_hashes(comm, mine);
+  comm.on_root([&] { fill_panel_list(path, hashes); });
+  return hashes;
 }
 
-/// Adds the panels' hashes to the finished file and syncs it.
-CommittedFile seal(const fs::path& path, std::vector<PanelHash> hashes) {
-  std::ranges::sort(hashes);
-  std::vector<std::uint64_t> rows;
-  for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
-  auto file = hdf5::open_file_for_update(path);
-  if (hdf5::exists(file, "panels")) hdf5::unlink(file, "panels");  // of a launch that ended right here
-  const auto count = static_cast<std::int64_t>(hashes.size());
-  hdf5::write_array(
-      file, "panels",
-      NamedArray::from<std::uint64_t>("", {count, 3}, rows)
-          .described({"panels of the matrix", "1", "first row, row after the last, XXH3 of the rows' bytes"}));
-  file.close();
-  sync_file(path);
+CommittedFile describe_file(const fs::path& path, std::span<const PanelHash> hashes) {
+  const auto list = list_panels(hashes);
   return {path.filename().string(), static_cast<std::int64_t>(fs::file_size(path)),
-          hash_bytes(rows.data(), rows.size() * sizeof(std::uint64_t)), true};
+          hash_bytes(list.bytes.data(), list.bytes.size()), true};
 }
 
 bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> panel) {
@@ -235,7 +218,7 @@ CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, 
   const auto write = spec.gzip_level > 0 ? write_compressed : write_in_parallel;
   const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress);
   CommittedFile file;
-  comm.on_root([&] { file = seal(path, hashes); });
+  comm.on_root([&] { file = describe_file(path, hashes); });
   return file;
 }
 
@@ -258,12 +241,12 @@ void verify_matrix_file(const fs::path& path, const CommittedFile& committed) {
   if (static_cast<std::int64_t>(fs::file_size(path)) != committed.bytes)
     refuse("its size is not the committed one");
   const auto file = hdf5::open_file(path);
-  const auto panels = hdf5::read_array(file, "panels");
+  const auto panels = hdf5::read_array(file, kPanelList);
   const auto rows = panels.values<std::uint64_t>();
   if (hash_bytes(rows.data(), rows.size_bytes()) != committed.hash)
     refuse("its panels are not the committed ones");
   for (const auto& name : hdf5::list_children(file)) {
-    if (name == "panels" || rows.empty()) continue;
+    if (name == kPanelList || rows.empty()) continue;
     const auto dataset = hdf5::open_dataset(file, name);
     const bool whole = panel_is_whole(dataset, rows.first(3)) && panel_is_whole(dataset, rows.last(3));
     if (!whole) refuse("rows do not have the hash they were written with");

@@ -48,8 +48,14 @@ Panel Panels::fill(std::int64_t round) {
   return {rows, std::as_bytes(std::span(rounded_))};
 }
 
+std::int64_t Panels::count() const {
+  double count = static_cast<double>((my_rows_.size() + height_ - 1) / height_);
+  comm_.sum_in_rank_order({&count, 1});
+  return static_cast<std::int64_t>(count);
+}
+
 PanelJournal Panels::journal_of(const std::filesystem::path& path) const {
-  const auto key = fmt::format("{:016x} {} x {} {} gzip {} rank {} of {} height {}", spec_.identity, spec_.rows, spec_.cols,
+  const auto key = fmt::format("2 {:016x} {} x {} {} gzip {} rank {} of {} height {}", spec_.identity, spec_.rows, spec_.cols,
                                name_of(spec_.dtype), spec_.gzip_level, comm_.rank(), comm_.size(), height_);
   return {fmt::format("{}.journal.{}", path.string(), comm_.rank()), key};
 }
@@ -63,7 +69,20 @@ std::vector<PanelHash> gather_hashes(const Communicator& comm, std::span<const s
   const auto all = comm.all_gather_uneven<std::uint64_t>(mine);
   std::vector<PanelHash> hashes;
   for (std::size_t i = 0; i < all.size(); i += 3) hashes.push_back({all[i], all[i + 1], all[i + 2]});
+  std::ranges::sort(hashes);
   return hashes;
+}
+
+NamedArray list_panels(std::span<const PanelHash> hashes) {
+  std::vector<std::uint64_t> rows;
+  for (const auto& hash : hashes) rows.insert(rows.end(), hash.begin(), hash.end());
+  return NamedArray::from<std::uint64_t>(kPanelList, {static_cast<std::int64_t>(hashes.size()), 3}, rows);
+}
+
+void create_panel_list(const hdf5::Handle& file, std::int64_t panels) {
+  const std::int64_t shape[] = {panels, 3};
+  hdf5::write_description(hdf5::create_dataset(file, kPanelList, DType::uint64, shape),
+                          {"panels of the matrix", "1", "first row, row after the last, XXH3 of the rows' bytes"});
 }
 
 void describe_matrix(const hdf5::Handle& dataset, const MatrixSpec& spec) {

@@ -24,6 +24,8 @@ class Panels {
   Panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes, const FillRows& fill);
 
   std::int64_t rounds() const { return rounds_; }
+  /// Of all ranks together. Collective over comm.
+  std::int64_t count() const;
   IndexRange rows_of(std::int64_t round) const;
   /// Collective when the filling is.
   Panel fill(std::int64_t round);
@@ -45,8 +47,17 @@ class Panels {
 
 PanelHash hash_panel(const Panel& panel);
 
-/// The hashes of all ranks' panels, each given as three numbers in a row, on every rank. Collective over comm.
+/// The hashes of all ranks' panels, each given as three numbers in a row, on every rank, sorted by rows. Collective over comm.
 std::vector<PanelHash> gather_hashes(const Communicator& comm, std::span<const std::uint64_t> mine);
+
+/// The dataset, beside a matrix, that lists its panels.
+inline constexpr const char* kPanelList = "panels";
+
+/// What it holds: the hashes, sorted by rows.
+NamedArray list_panels(std::span<const PanelHash> hashes);
+
+/// Makes the dataset for so many panels. Local.
+void create_panel_list(const hdf5::Handle& file, std::int64_t panels);
 
 /// Writes description and attributes to the dataset of a matrix. Local.
 void describe_matrix(const hdf5::Handle& dataset, const MatrixSpec& spec);

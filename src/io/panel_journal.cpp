@@ -18,6 +18,11 @@ PanelJournal::PanelJournal(std::filesystem::path path, std::string key) : path_(
   while (is_known_ && lines >> panel[0] >> panel[1] >> panel[2] >> end && end == ".") finished_.push_back(panel);
 }
 
+void PanelJournal::discard() {
+  finished_.clear();
+  remove_path(path_);
+}
+
 void PanelJournal::restart() {
   finished_.clear();
   write_text_durably(path_, key_ + "\n");

@@ -25,6 +25,8 @@ class PanelJournal {
 
   /// True when the file was there and belongs to the same matrix.
   bool is_known() const { return is_known_; }
+  /// Forgets what was read and removes the file. Local.
+  void discard();
   /// Forgets what was read and starts the file anew. Local.
   void restart();
 

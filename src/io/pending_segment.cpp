@@ -28,7 +28,7 @@ std::uint64_t hash_array(const NamedArray& array) {
 
 hdf5::Handle PendingSegment::open_view_group(const std::string& view, const std::string& group) {
   require(view == "gop_full" || view == "gop_layers", "a view is gop_full or gop_layers");
-  if (!file_.is_open()) file_ = hdf5::create_file_on_disk(temporary());
+  if (!file_.is_open()) file_ = hdf5::create_file(temporary());
   return hdf5::require_group(file_, "/" + view + "/" + group);
 }
 
@@ -68,7 +68,7 @@ void PendingSegment::link(const std::string& view, const std::string& group, con
 FinishedSegment PendingSegment::finish(const TableBuffer& rows, std::int64_t last_epoch) {
   FinishedSegment finished;
   if (!file_.is_open() && rows.is_empty()) return finished;
-  if (!file_.is_open()) file_ = hdf5::create_file_on_disk(temporary());
+  if (!file_.is_open()) file_ = hdf5::create_file(temporary());
   for (const auto& array : rows.write(hdf5::require_group(file_, kSegmentTables))) {
     remember(fmt::format("{}/{}", kSegmentTables, array.name), array);
   }

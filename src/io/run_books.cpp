@@ -72,6 +72,10 @@ bool RunWriter::Books::try_commit(const CheckpointEntry& entry) {
     record_ = record;
     committed_ = {entry.epoch, entry.step};
     return true;
+  } catch (const DiskError& error) {
+    throw DiskError(fmt::format("{}\n(whether {} is whole is not known, and nothing was changed: run the same command again, or "
+                                "move that checkpoint away to go on from the one before)",
+                                error.what(), entry.path.string()));
   } catch (const EnvironmentError& error) {
     log_.warn("skipping checkpoint {}: {}", entry.path.filename().string(), error.what());
     return false;
@@ -102,7 +106,6 @@ void RunWriter::Books::delete_later_checkpoints(const std::vector<CheckpointEntr
   for (const auto& entry : entries) {
     const bool later = std::tuple(entry.step, entry.epoch) > std::tuple(committed_.step, committed_.epoch);
     if (!entry.problem.empty()) {
-      // Not deleted: whether it is damaged, or the disk did not answer, cannot be told.
       log_.warn("setting {} aside as .damaged ({})", entry.path.filename().string(), entry.problem);
       rename_path(entry.path, entry.path.string() + ".damaged");
     } else if (later) {

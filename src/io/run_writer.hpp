@@ -40,8 +40,8 @@ class RunWriter {
 
   /// Returns to the newest commit that is whole, on every rank, or to the beginning when there is none;
   /// everything after it is deleted and the views are written anew. A damaged commit is skipped with a
-  /// warning; throws EnvironmentError when there are checkpoints and all are damaged. Call it once, before
-  /// anything else. Collective over comm.
+  /// warning; throws EnvironmentError when there are checkpoints and all are damaged, or when the disk does not answer (then
+  /// nothing is changed). Call it once, before anything else. Collective over comm.
   std::optional<Checkpoint> resume();
 
   /// Adds a row. Rows of the table "training" also go to metrics.csv at once. Local; the root's call counts.

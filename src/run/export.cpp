@@ -148,7 +148,7 @@ fs::path merge_views(const Communicator& comm, const fs::path& run_directory) {
       if (!fs::exists(run_directory / view)) continue;
       const auto from = hdf5::open_file(run_directory / view);
       const auto temporary = folder / (view + ".tmp");
-      auto to = hdf5::create_file_on_disk(temporary);
+      auto to = hdf5::create_file(temporary);
       for (const auto& name : hdf5::list_children(hdf5::open_group(from, "/"))) hdf5::copy_whole(from, name, to);
       hdf5::write_attributes(hdf5::open_group(to, "/"), hdf5::read_attributes(hdf5::open_group(from, "/")));
       to.close();

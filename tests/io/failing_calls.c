@@ -1,10 +1,12 @@
-// A disk that fails on request: LD_PRELOAD this, and the k-th system call that touches a folder goes wrong.
-// Used by failing_calls_test.py and crash_campaign.py; never by the program itself. Environment:
+// A disk that fails on request: LD_PRELOAD this, and the k-th system call that touches a folder goes wrong, or the disk is full
+// after so many bytes. Used by tests only, never by the program itself. Environment:
 //   FAULT_FOLDER  absolute path; only calls on files below it are counted (log.txt, written by stdio, is not)
 //   FAULT_AT      which call goes wrong, counted from 1 on; 0 never
-//   FAULT_HOW     ENOSPC, EIO, EACCES: the call fails; short: a write stores half of its bytes and says so; kill: SIGKILL
-//                 for this process instead of the call; kill_after: the same after the call
+//   FAULT_BYTES   instead: writes store so many bytes in all (the last one what still fits), then fail; no space can be claimed
+//   FAULT_HOW     ENOSPC, EIO, EACCES, EDQUOT, EROFS: the call fails; short: a write stores half of its bytes and says so; kill:
+//                 SIGKILL for this process instead of the call; kill_after: the same after the call
 //   FAULT_LASTS   set: every later call of the same kind fails as well, as on a disk that is full
+//   FAULT_READS   set: only calls that read are counted; else only those that do not
 //   FAULT_RANK    only this rank of mpirun's counts
 //   FAULT_REPORT  a file that gets "NUMBER CALL PATH" of the call that went wrong, or of all calls where FAULT_AT is 0, and at
 //                 exit "NUMBER end"
@@ -24,8 +26,10 @@
 
 static const char* folder;
 static long fault_at;
+static long bytes_left = -1;  // -1: as many as there are
 static const char* how = "EIO";
 static int lasts;
+static int reads;
 static long calls;
 static char lasting_call[32];
 
@@ -52,16 +56,23 @@ __attribute__((constructor)) static void begin(void) {
   if (path == NULL || (rank != NULL && (mine == NULL || strcmp(rank, mine) != 0))) return;
   folder = strdup(path);
   if (getenv("FAULT_AT") != NULL) fault_at = atol(getenv("FAULT_AT"));
+  if (getenv("FAULT_BYTES") != NULL) bytes_left = atol(getenv("FAULT_BYTES"));
   if (getenv("FAULT_HOW") != NULL) how = strdup(getenv("FAULT_HOW"));
   lasts = getenv("FAULT_LASTS") != NULL;
+  reads = getenv("FAULT_READS") != NULL;
 }
 
 __attribute__((destructor)) static void end(void) {
   if (folder != NULL && calls > 0) report("end", "");
 }
 
-static int set_errno(void) {
-  errno = strcmp(how, "ENOSPC") == 0 ? ENOSPC : strcmp(how, "EACCES") == 0 ? EACCES : EIO;
+static enum Fault set_errno(void) {
+  static const struct { const char* name; int number; } errors[] = {
+      {"ENOSPC", ENOSPC}, {"EIO", EIO}, {"EACCES", EACCES}, {"EDQUOT", EDQUOT}, {"EROFS", EROFS}};
+  errno = EIO;
+  for (size_t i = 0; i < sizeof errors / sizeof errors[0]; ++i) {
+    if (strcmp(how, errors[i].name) == 0) errno = errors[i].number;
+  }
   return kFails;
 }
 
@@ -71,7 +82,7 @@ static int is_below(const char* path) {
 }
 
 // What shall become of this call on `path`.
-static enum Fault fault_of(const char* call, const char* path) {
+static enum Fault decide(const char* call, const char* path) {
   if (folder == NULL || path == NULL || !is_below(path)) return kNone;
   const long number = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
   if (lasting_call[0] != 0 && strcmp(lasting_call, call) == 0) return set_errno();
@@ -85,14 +96,44 @@ static enum Fault fault_of(const char* call, const char* path) {
   return set_errno();
 }
 
-static enum Fault fault_at_descriptor(const char* call, int descriptor) {
-  char link[64], path[PATH_MAX];
-  if (folder == NULL) return kNone;
+static enum Fault fault_of(const char* call, const char* path) { return reads ? kNone : decide(call, path); }
+static enum Fault fault_of_read(const char* call, const char* path) { return reads ? decide(call, path) : kNone; }
+
+// The path of an open file, NULL when there is none.
+static const char* path_of(int descriptor) {
+  static __thread char path[PATH_MAX];
+  char link[64];
+  if (folder == NULL) return NULL;
   snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
   const ssize_t length = readlink(link, path, sizeof path - 1);
-  if (length <= 0) return kNone;
+  if (length <= 0) return NULL;
   path[length] = 0;
-  return fault_of(call, path);
+  return path;
+}
+
+// What shall become of a write: `size` becomes what it may store.
+static enum Fault fault_of_write(int descriptor, size_t* size) {
+  const char* path = path_of(descriptor);
+  const enum Fault fault = fault_of("write", path);
+  if (fault == kShort && *size > 1) *size /= 2;
+  if (fault != kNone || bytes_left < 0 || path == NULL || !is_below(path) || *size == 0) return fault;
+  if ((long)*size > bytes_left) *size = (size_t)bytes_left;
+  bytes_left -= (long)*size;
+  if (*size > 0) return kShort;
+  report("write", path);
+  if (strcmp(how, "kill") == 0) raise(SIGKILL);
+  return set_errno();
+}
+
+// The first pieces of a write, no more than `size` bytes of them: their number. The last one is cut in `cut`.
+static int cut_pieces(const struct iovec* pieces, int count, size_t size, struct iovec* cut) {
+  int kept = 0;
+  for (; kept < count && size > 0; ++kept) {
+    cut[kept] = pieces[kept];
+    if (cut[kept].iov_len > size) cut[kept].iov_len = size;
+    size -= cut[kept].iov_len;
+  }
+  return kept;
 }
 
 static void after_call(void) {
@@ -103,45 +144,78 @@ static void after_call(void) {
   static __typeof__(name)* real = NULL; \
   if (real == NULL) real = (__typeof__(name)*)dlsym(RTLD_NEXT, #name)
 
-#define SIMPLE(name, call, arguments, values, first, look)        \
-  int name arguments {                                            \
-    REAL(name);                                              \
-    if (look(call, first) == kFails) return -1;                   \
-    const int result = real values;                               \
-    after_call();                                                 \
-    return result;                                                \
+#define SIMPLE(name, arguments, values, fault)  \
+  int name arguments {                          \
+    REAL(name);                                 \
+    if ((fault) == kFails) return -1;           \
+    const int result = real values;             \
+    after_call();                               \
+    return result;                              \
   }
 
-SIMPLE(fsync, "fsync", (int descriptor), (descriptor), descriptor, fault_at_descriptor)
-SIMPLE(fdatasync, "fsync", (int descriptor), (descriptor), descriptor, fault_at_descriptor)
-SIMPLE(ftruncate, "ftruncate", (int descriptor, off_t size), (descriptor, size), descriptor, fault_at_descriptor)
-SIMPLE(ftruncate64, "ftruncate", (int descriptor, off64_t size), (descriptor, size), descriptor, fault_at_descriptor)
-SIMPLE(rename, "rename", (const char* from, const char* to), (from, to), to, fault_of)
-SIMPLE(mkdir, "mkdir", (const char* path, mode_t mode), (path, mode), path, fault_of)
+SIMPLE(fsync, (int descriptor), (descriptor), fault_of("fsync", path_of(descriptor)))
+SIMPLE(fdatasync, (int descriptor), (descriptor), fault_of("fsync", path_of(descriptor)))
+SIMPLE(ftruncate, (int descriptor, off_t size), (descriptor, size), fault_of("ftruncate", path_of(descriptor)))
+SIMPLE(ftruncate64, (int descriptor, off64_t size), (descriptor, size), fault_of("ftruncate", path_of(descriptor)))
+SIMPLE(rename, (const char* from, const char* to), (from, to), fault_of("rename", to))
+SIMPLE(mkdir, (const char* path, mode_t mode), (path, mode), fault_of("mkdir", path))
 
-#define WRITE(name, arguments, values, shorter)                                     \
-  ssize_t name arguments {                                                          \
-    REAL(name);                                                            \
-    const enum Fault fault = fault_at_descriptor("write", descriptor);              \
-    if (fault == kFails) return -1;                                                 \
-    if (fault == kShort) {                                                          \
-      shorter;                                                                      \
-    }                                                                               \
-    const ssize_t result = real values;                                             \
-    after_call();                                                                   \
-    return result;                                                                  \
+#define WRITE(name, arguments, values)                              \
+  ssize_t name arguments {                                          \
+    REAL(name);                                                     \
+    if (fault_of_write(descriptor, &size) == kFails) return -1;     \
+    const ssize_t result = real values;                             \
+    after_call();                                                   \
+    return result;                                                  \
   }
 
-WRITE(write, (int descriptor, const void* bytes, size_t size), (descriptor, bytes, size), if (size > 1) size /= 2)
-WRITE(pwrite, (int descriptor, const void* bytes, size_t size, off_t offset), (descriptor, bytes, size, offset),
-      if (size > 1) size /= 2)
-WRITE(pwrite64, (int descriptor, const void* bytes, size_t size, off64_t offset), (descriptor, bytes, size, offset),
-      if (size > 1) size /= 2)
-WRITE(writev, (int descriptor, const struct iovec* parts, int count), (descriptor, parts, count), if (count > 1) count = 1)
-WRITE(pwritev, (int descriptor, const struct iovec* parts, int count, off_t offset), (descriptor, parts, count, offset),
-      if (count > 1) count = 1)
-WRITE(pwritev64, (int descriptor, const struct iovec* parts, int count, off64_t offset),
-      (descriptor, parts, count, offset), if (count > 1) count = 1)
+WRITE(write, (int descriptor, const void* bytes, size_t size), (descriptor, bytes, size))
+WRITE(pwrite, (int descriptor, const void* bytes, size_t size, off_t offset), (descriptor, bytes, size, offset))
+WRITE(pwrite64, (int descriptor, const void* bytes, size_t size, off64_t offset), (descriptor, bytes, size, offset))
+
+#define WRITE_PIECES(name, arguments, values)                       \
+  ssize_t name arguments {                                          \
+    REAL(name);                                                     \
+    struct iovec cut[IOV_MAX];                                      \
+    size_t size = 0;                                                \
+    for (int i = 0; i < count; ++i) size += pieces[i].iov_len;      \
+    if (fault_of_write(descriptor, &size) == kFails) return -1;     \
+    count = cut_pieces(pieces, count, size, cut);                   \
+    const ssize_t result = real values;                             \
+    after_call();                                                   \
+    return result;                                                  \
+  }
+
+WRITE_PIECES(writev, (int descriptor, const struct iovec* pieces, int count), (descriptor, cut, count))
+WRITE_PIECES(pwritev, (int descriptor, const struct iovec* pieces, int count, off_t offset), (descriptor, cut, count, offset))
+WRITE_PIECES(pwritev64, (int descriptor, const struct iovec* pieces, int count, off64_t offset),
+             (descriptor, cut, count, offset))
+
+// A disk that may be full at any byte cannot promise space.
+static enum Fault fault_of_claim(int descriptor) {
+  const char* path = path_of(descriptor);
+  if (bytes_left < 0 || path == NULL || !is_below(path)) return fault_of("fallocate", path);
+  errno = EOPNOTSUPP;
+  return kFails;
+}
+
+SIMPLE(fallocate, (int descriptor, int mode, off_t begin, off_t size), (descriptor, mode, begin, size), fault_of_claim(descriptor))
+SIMPLE(fallocate64, (int descriptor, int mode, off64_t begin, off64_t size), (descriptor, mode, begin, size),
+       fault_of_claim(descriptor))
+
+// Calls that bring bytes back; a short one brings half of them.
+#define READ(name, arguments, values)                                     \
+  ssize_t name arguments {                                                \
+    REAL(name);                                                           \
+    const enum Fault fault = fault_of_read("read", path_of(descriptor));  \
+    if (fault == kFails) return -1;                                       \
+    if (fault == kShort && size > 1) size /= 2;                           \
+    return real values;                                                   \
+  }
+
+READ(read, (int descriptor, void* bytes, size_t size), (descriptor, bytes, size))
+READ(pread, (int descriptor, void* bytes, size_t size, off_t offset), (descriptor, bytes, size, offset))
+READ(pread64, (int descriptor, void* bytes, size_t size, off64_t offset), (descriptor, bytes, size, offset))
 
 #define OPEN(name)                                                                  \
   int name(const char* path, int flags, ...) {                                      \

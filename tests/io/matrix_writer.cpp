@@ -1,5 +1,6 @@
-// The executable that faults_test.py runs and lets fail: matrix_writer FILE ROWS COLS ROWS_A_PANEL GZIP_LEVEL.
-// Writes a matrix whose element (i, j) is i + j / 4096, or takes one up, verifies it, and says how many rows it formed.
+// The executable that faults_test.py runs and lets fail: matrix_writer FILE ROWS COLS ROWS_A_PANEL GZIP_LEVEL PAUSE_MS.
+// Writes a matrix whose element (i, j) is i + j / 4096, or takes one up, verifies it, and says how many rows it formed. Forming a
+// panel takes PAUSE_MS, in which the panels before reach the disk.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,7 @@ void run(const Communicator& comm, char** argument) {
   double formed = 0;
   const auto fill = [&](IndexRange rows, std::span<double> out) {
     formed += static_cast<double>(rows.size());
-    std::this_thread::sleep_for(std::chrono::milliseconds(150));  // in which the panels before reach the disk
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::atoi(argument[6])));
     for (std::size_t k = 0; k < out.size(); ++k) {
       const auto place = static_cast<std::int64_t>(k);
       out[k] = static_cast<double>(rows.begin + place / spec.cols) + static_cast<double>(place % spec.cols) / 4096;
@@ -37,6 +38,6 @@ void run(const Communicator& comm, char** argument) {
 
 int main(int argc, char** argv) {
   using namespace grokscope;
-  if (argc != 6) return 2;
+  if (argc != 7) return 2;
   return run_on_ranks(argc, argv, [&](const Communicator& comm) { run(comm, argv); });
 }

@@ -1,4 +1,5 @@
-// The executable that crash_campaign.py kills: scripted_run DIRECTORY EPOCHS. Commits as fast as it can.
+// The executable that crash_campaign.py kills and failing_calls_test.py lets fail: scripted_run DIRECTORY EPOCHS. Commits as
+// fast as it can.
 #include "io/scripted_run.hpp"
 
 #include <cstdlib>
@@ -14,7 +15,9 @@ int main(int argc, char** argv) {
     Script script;
     script.epochs = std::atoll(argv[2]);
     script.commit_every = 2;
-    run_script(comm, directory, log, script);
+    auto options = scripted_options();
+    options.panel_bytes *= 4;
+    run_script(comm, directory, log, script, std::move(options));
     directory.close();
   });
 }
