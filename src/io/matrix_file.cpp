@@ -166,10 +166,13 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] { if (spec.identity != 0) journal.restart(); });
   }
   std::optional<Writeback> writeback;
+  // It opens the file, and says why it cannot: MPI-IO would not.
+  comm.agree([&] {
+    writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
+  });
   comm.agree([&] {
     file = hdf5::open_file_for_update(path, comm);
     dataset = hdf5::open_dataset(file, name);
-    writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
   });
   std::vector<std::uint64_t> mine;
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
