@@ -4,7 +4,7 @@ if(NOT GROKSCOPE_PYTHON)
   find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin REQUIRED)
 endif()
 
-foreach(name IN ITEMS session repeat resume health observables bad_input export start tools)
+foreach(name IN ITEMS session repeat resume health observables bad_input export dense_faults start tools)
   add_test(NAME run.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py"
                                     $<TARGET_FILE:grokscope>)
   set_tests_properties(run.${name} PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
