@@ -1,6 +1,6 @@
 // argv in, exit code out.
 #include "experiments/all.hpp"
-#include "run/command_line.hpp"
+#include "commands/command_line.hpp"
 
 int main(int argc, char** argv) {
   const auto experiments = grokscope::all_experiments();

@@ -4,7 +4,6 @@
 An mp4 where ffmpeg is there, a gif otherwise. A run with more spectra than frames is thinned evenly over
 log(step), and says so.
 """
-import argparse
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import plot_panels as panels
 import plot_spectra
 import plot_style as style
 import thinning
+import tool_options
 
 import numpy as np  # noqa: E402
 from matplotlib import animation  # noqa: E402
@@ -99,13 +99,12 @@ def writer_for(path, fps):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Exit codes: 0 written, 2 wrong usage or no spectrum to show, 3 ffmpeg is missing or a file "
+    parser = tool_options.make_parser(
+        __doc__,
+        "Exit codes: 0 written, 2 wrong usage or no spectrum to show, 3 ffmpeg is missing or a file "
         "cannot be written.",
     )
-    parser.add_argument("--results_dir", required=True, type=Path, metavar="D", help="the run directory")
+    tool_options.add_run(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: D/plots/spectrum.mp4 (or .gif)"
     )

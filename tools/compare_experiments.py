@@ -5,7 +5,6 @@ generalised.
 Runs whose configurations differ in the seed alone are one line, with a band over the seeds. --align t_gen
 puts the jump of every run at 1: what happens before, at and after it is then seen at the same place.
 """
-import argparse
 import csv
 import json
 import re
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 import grokscope_io  # first: it finds a Python that has the packages
 import plot_style as style
+import tool_options
 
 import numpy as np  # noqa: E402
 
@@ -195,28 +195,20 @@ def print_table(rows):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Writes <metric>_comparison.png and .pdf (a / in a metric's name becomes a dot) and "
+    parser = tool_options.make_parser(
+        __doc__,
+        "Writes <metric>_comparison.png and .pdf (a / in a metric's name becomes a dot) and "
         "transitions.csv. Exit codes: 0 drawn, 2 wrong usage, no run there or a metric that no run has, "
         "3 unreadable files or an unwritable folder.",
     )
-    parser.add_argument(
-        "--experiments",
-        nargs="+",
-        required=True,
-        metavar="D",
-        help="run directories, or folders and globs that hold some",
-    )
+    tool_options.add_runs(parser, "--experiments", required=True)
     parser.add_argument(
         "--metrics", nargs="+", default=list(DEFAULT_METRICS), metavar="M", help="datasets of metrics.h5"
     )
     parser.add_argument(
         "--align", choices=("t_gen", "none"), default="none", help="divide steps by t_gen (default: none)"
     )
-    parser.add_argument("--save_dir", type=Path, default=Path("comparison_plots"), metavar="S")
-    parser.add_argument("--formats", nargs="+", choices=("png", "pdf", "svg"), default=["png", "pdf"])
+    tool_options.add_figures(parser, Path("comparison_plots"))
     return parser.parse_args(argv)
 
 

@@ -8,13 +8,13 @@ byte, so that TensorBoard need not be installed. jsonl: history.jsonl, one objec
 W&B's history has them; `for row in file: wandb.log(json.loads(row))` brings it there. NaN is an empty field
 or left out.
 """
-import argparse
 import csv
 import json
 import struct
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
+import tool_options
 
 import numpy as np  # noqa: E402
 
@@ -155,13 +155,12 @@ FORMATS = {"csv": write_csv, "tensorboard": write_tensorboard, "jsonl": write_js
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Exit codes: 0 written, 2 wrong usage or no run there, 3 unreadable files or an "
+    parser = tool_options.make_parser(
+        __doc__,
+        "Exit codes: 0 written, 2 wrong usage or no run there, 3 unreadable files or an "
         "unwritable folder.",
     )
-    parser.add_argument("--results_dir", required=True, type=Path, metavar="D", help="the run directory")
+    tool_options.add_run(parser)
     parser.add_argument("--format", required=True, choices=list(FORMATS))
     parser.add_argument("--save_dir", type=Path, metavar="S", help="default: D/export/<format>")
     return parser.parse_args(argv)

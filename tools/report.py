@@ -5,7 +5,6 @@ It holds configuration, claim against result, interactive plots (drag or wheel t
 logarithmic axes, a layer picker), timing and memory, provenance and warnings. Series are reduced to what a
 screen can show (the smallest and the largest value of each stretch are kept) and the page says so.
 """
-import argparse
 import html
 import json
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
 import thinning
+import tool_options
 
 import numpy as np  # noqa: E402
 
@@ -290,15 +290,12 @@ def page(runs):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Exit codes: 0 written, 2 wrong usage or no run there, 3 unreadable files or an "
+    parser = tool_options.make_parser(
+        __doc__,
+        "Exit codes: 0 written, 2 wrong usage or no run there, 3 unreadable files or an "
         "unwritable folder.",
     )
-    parser.add_argument(
-        "runs", nargs="+", metavar="D", help="run directories, or folders and globs that hold some"
-    )
+    tool_options.add_runs(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: report.html in the first run"
     )

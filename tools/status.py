@@ -7,7 +7,6 @@
 A run that says `running` while no process holds its lock any more is `killed`. Where Slurm is at hand it is asked once,
 for the jobs of this user. It reads what the run wrote and changes nothing.
 """
-import argparse
 import datetime
 import json
 import os
@@ -18,6 +17,7 @@ import subprocess
 from pathlib import Path
 
 import grokscope_io
+import tool_options
 from grokscope_io import ToolError, run_tool
 
 NO_RUNS = {".segments", ".work", "checkpoints", "plots", "analysis"}
@@ -212,9 +212,7 @@ def table(runs):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_options.make_parser(__doc__)
     parser.add_argument("folders", nargs="*", default=["results"], help="where to look (default: results)")
     parser.add_argument("--json", action="store_true", help="for other programs: a list of objects")
     options = parser.parse_args(arguments)

@@ -7,7 +7,6 @@ Values: a comma list, lin:FIRST:LAST:COUNT or log:FIRST:LAST:COUNT. Commas withi
 value. A line is what follows `grokscope run`; slurm/array.sbatch runs line k as task k. It knows the syntax of overrides
 and no key; --check asks the program.
 """
-import argparse
 import itertools
 import os
 import re
@@ -16,6 +15,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import tool_options
 from tool_process import ENVIRONMENT_ERROR, ToolError, run_tool
 
 SHOWN_PROBLEMS = 5
@@ -116,9 +116,7 @@ def check(lines):
 
 
 def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_options.make_parser(__doc__)
     parser.add_argument("words", nargs="+", metavar="CONFIG or key=values", help="what to combine")
     parser.add_argument("--output", type=Path, help="the run list to write (default: the terminal)")
     parser.add_argument("--check", action="store_true", help="ask grokscope check about every run first")

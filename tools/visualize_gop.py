@@ -4,8 +4,6 @@
 Each figure below arranges panels of plot_panels.py and its neighbours. Nothing is computed here beyond what
 is drawn, and nothing in the run directory is touched but the folder of the plots.
 """
-import argparse
-from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
 import plot_layers
@@ -14,6 +12,7 @@ import plot_panels as panels
 import plot_spectra
 import plot_style as style
 import plot_subspace
+import tool_options
 
 PANELS_PER_PAGE = 12
 
@@ -233,18 +232,16 @@ def nearest_epochs(run, wanted):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description="Draws the figures of one run, finished or still running, as .png and .pdf.",
-        epilog="Figures: "
+    parser = tool_options.make_parser(
+        "Draws the figures of one run, finished or still running, as .png and .pdf.",
+        "Figures: "
         + ", ".join(FIGURES)
         + ". A panel without data says why. Large spectra are thinned to what a "
         "screen can show; the panel says so. Exit codes: 0 drawn, 2 wrong usage or no run there, 3 "
         "unreadable files or an unwritable folder.",
     )
-    parser.add_argument(
-        "--results_dir", required=True, type=Path, metavar="D", help="the run directory (holds metrics.h5)"
-    )
-    parser.add_argument("--save_dir", type=Path, metavar="S", help="where the figures go (default: D/plots)")
+    tool_options.add_run(parser)
+    tool_options.add_figures(parser, words="default: D/plots")
     parser.add_argument(
         "--epochs",
         nargs="+",
@@ -259,13 +256,6 @@ def parse_arguments(argv):
         metavar="NAME",
         default=list(FIGURES),
         help="draw these only (default: all)",
-    )
-    parser.add_argument(
-        "--formats",
-        nargs="+",
-        choices=("png", "pdf", "svg"),
-        default=["png", "pdf"],
-        help="file formats (default: png pdf)",
     )
     parser.add_argument(
         "--dpi", type=int, default=200, help="resolution of .png, and of heat maps in .pdf (default: 200)"

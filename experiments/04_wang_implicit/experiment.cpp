@@ -124,24 +124,15 @@ class WangImplicit : public Task {
     return all.select(at::from_blob(order.data(), {n}, at::kLong));
   }
 
-  /// GPT-2 small with a third fewer blocks.
-  static TransformerShape gpt2() {
-    TransformerShape s;
-    s.d_model = 768;
-    s.heads = 12;
-    s.d_mlp = 3072;
+  static TransformerShape paper_shape() {
+    auto s = TransformerShape::gpt2();
     s.blocks = 8;
-    s.norm = TransformerShape::Norm::pre;
-    s.final_norm = s.bias = s.tied = true;
-    s.activation = "gelu_tanh";
-    s.positions = TransformerShape::Positions::learned;
     s.position_rows = 10;
-    s.init = TransformerShape::Init::normal;
     return s;
   }
 
   wang::FactOptions facts_;
-  TransformerShape shape_ = gpt2();  ///< tokens follow from the facts
+  TransformerShape shape_ = paper_shape();  ///< tokens follow from the facts
   double dropout_ = 0.1;
   std::optional<std::int64_t> vocabulary_;
   std::string outputs_ = "vocabulary";

@@ -1,5 +1,5 @@
 # What `cmake --install` puts where: bin/grokscope; lib and include for experiments of one's own, which
-# find_package(grokscope) and link grokscope::run; tools, configurations and job scripts in share/grokscope; a modulefile.
+# find_package(grokscope) and link grokscope::commands; tools, configurations and job scripts in share/grokscope; a modulefile.
 include(CMakePackageConfigHelpers)
 
 # The tools import each other from the folder that they are in.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/text.hpp"
 #include "base/timer.hpp"
@@ -165,7 +166,8 @@ void RunWriter::Books::commit(const Checkpoint& checkpoint) {
 
 PanelProgress RunWriter::Books::show_panels_of(const std::string& name, std::int64_t bytes) {
   constexpr double kInterval = 30;
-  return [this, name, bytes, watch = Stopwatch(), shown = 0.0](std::int64_t done, std::int64_t all) mutable {
+  return [this, name, bytes, watch = Stopwatch(), shown = 0.0, is_first = true](std::int64_t done, std::int64_t all) mutable {
+    if (std::exchange(is_first, false) && done > 0) log_.info("taking up {}: {} of {} panels are on the disk", name, done, all);
     if (watch.seconds() - shown < kInterval) return;
     shown = watch.seconds();
     log_.info("writing {} ({}): {} of {} panels", name, format_bytes(static_cast<double>(bytes)), done, all);

@@ -9,7 +9,7 @@ namespace grokscope {
 
 struct Pass {
   double loss_sum = 0;                 ///< sum over examples of loss_i
-  std::int64_t correct = 0;            ///< number of examples answered correctly
+  at::Tensor outputs;                  ///< of the model, one row an example; what Loss::correct() asks for
   std::vector<at::Tensor> gradients;   ///< d(loss_sum)/d(parameter), one per parameter, in the parameters' type
   Taps taps;                           ///< filled when the tape was wanted
 };

@@ -15,6 +15,21 @@ namespace grokscope {
 using Norm = TransformerShape::Norm;
 using Init = TransformerShape::Init;
 
+TransformerShape TransformerShape::gpt2() {
+  TransformerShape s;
+  s.d_model = 768;
+  s.heads = 12;
+  s.d_mlp = 3072;
+  s.blocks = 12;
+  s.norm = Norm::pre;
+  s.final_norm = s.bias = s.tied = true;
+  s.activation = "gelu_tanh";
+  s.positions = Positions::learned;
+  s.position_rows = 1024;
+  s.init = Init::normal;
+  return s;
+}
+
 void TransformerShape::declare_widths(Schema& model) {
   model.add("blocks", blocks, "transformer blocks").at_least(1);
   model.add("d_model", d_model, "width of the residual stream").at_least(1);

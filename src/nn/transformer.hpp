@@ -58,6 +58,9 @@ struct TransformerShape {
   double attention_dropout = 0;
   double residual_dropout = 0;
 
+  /// GPT-2 small (Radford et al. 2019) without its dropout; vocabulary, tokens and read are still to be said.
+  static TransformerShape gpt2();
+
   /// The keys blocks, d_model, heads and d_mlp of a `model` section, and what may be wrong with them.
   void declare_widths(Schema& model);
   void check_widths(Problems& problems) const;

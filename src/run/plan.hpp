@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "run/configuration.hpp"
 #include "run/cost_model.hpp"
-#include "run/study_configuration.hpp"
 
 namespace grokscope {
 
@@ -30,9 +30,6 @@ void parse_ranks(const std::string& text, PlanRequest& request);
 
 /// Builds data and model, and makes no directory. Throws UserError where the limits forbid what is asked. Local.
 Plan make_plan(RunConfiguration& configuration, const PlanRequest& request);
-
-/// One plan for each set of members that differ in their seed only, and the sum over all members. Local.
-std::string plan_text(StudyConfiguration& study, const PlanRequest& request);
 
 /// Throws UserError when the matrices and factors that would be stored at one moment exceed
 /// computational_limits.max_gop_size_gb; returns a warning, or "", for warn_if_exceeds_gb. The task has data and model. Local.

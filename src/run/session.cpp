@@ -7,46 +7,19 @@
 
 #include "base/text.hpp"
 #include "comm/watchdog.hpp"
-#include "config/document.hpp"
-#include "io/durable_file.hpp"
 #include "io/run_writer.hpp"
-#include "probes/gop_probe.hpp"
+#include "run/changed_settings.hpp"
+#include "run/course.hpp"
 #include "run/device.hpp"
 #include "run/health.hpp"
 #include "run/initialisation.hpp"
 #include "run/plan.hpp"
+#include "run/probe_set.hpp"
 #include "run/provenance.hpp"
 #include "run/summary.hpp"
-#include "train/events.hpp"
 
 namespace grokscope {
 namespace {
-
-/// The keys that differ from the stored configuration and, if `scientific`, change results; else those that do not.
-std::string differing_keys(const std::string& stored_yaml, const Schemas& present, bool scientific) {
-  std::vector<std::string> lines;
-  for (const auto& d : difference(parse_document(stored_yaml, "config.yaml"), present)) {
-    if (d.scientific == scientific) lines.push_back(d.text());
-  }
-  return join(lines, "; ");
-}
-
-std::string explain_difference(const std::string& stored_yaml, const Schemas& present) {
-  const auto safe = differing_keys(stored_yaml, present, false);
-  return differing_keys(stored_yaml, present, true) + (safe.empty() ? "" : " (safe to go on with, but for these: " + safe + ")");
-}
-
-/// What has changed since the last launch without an effect on results. Called before the directory is opened, which stores
-/// the present configuration. Local.
-std::string safe_changes(const RunConfiguration& c, const SessionOptions& options) {
-  const auto stored = c.run_directory / "config.yaml";
-  if (options.fresh || !std::filesystem::exists(stored)) return "";
-  try {
-    return differing_keys(read_text(stored), c.schemas, false);
-  } catch (const Error&) {
-    return "";  // what cannot be read is written anew
-  }
-}
 
 HealthOptions health_options(const RunConfiguration& c) {
   return {c.run_directory, c.limits.keep_free_memory_gb * 1e9, c.limits.keep_free_disk_gb * 1e9,
@@ -56,10 +29,8 @@ HealthOptions health_options(const RunConfiguration& c) {
 RunDirectory open_directory(const Communicator& comm, const RunConfiguration& c, const SessionOptions& options) {
   const RunIdentity identity{c.fingerprint, resolved_yaml(c.schemas), resolved_json(c.schemas), c.input_text};
   return RunDirectory::open(comm, c.run_directory, identity, options.fresh ? OpenMode::fresh : OpenMode::resume,
-                            [&](const std::string& stored) { return explain_difference(stored, c.schemas); });
+                            [&](const std::string& stored) { return forbidding_changes(stored, c); });
 }
-
-const std::string kObservedSeries = "probes/session/observables/";  ///< in a checkpoint
 
 /// How much of a moment has been recorded. A stop can fall between, and the resumed run takes up there.
 enum class Seen : std::int64_t { nothing, evaluated, everything };
@@ -71,8 +42,8 @@ class Session {
       : comm_(comm), c_(c), options_(options),
         log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
         stop_(options.max_time_s, [this] { return must_stop(); }), health_(health_options(c)),
-        safe_changes_(comm.is_root() ? safe_changes(c, options) : ""), directory_(open_directory(comm, c, options)),
-        events_(c.training), stop_rule_(c.training.stop_when),
+        safe_changes_(comm.is_root() && !options.fresh ? safe_changes(c) : ""),
+        directory_(open_directory(comm, c, options)), course_(c.training),
         watchdog_({comm.rank(), c.limits.max_silence_s}, [this](const std::string& line) { say_last_words(line); }) {
     timers_.observe([this](const std::string& phase) { watchdog_.note(phase); });
   }
@@ -81,15 +52,13 @@ class Session {
 
  private:
   void build();
+  void say_first_words();
+  std::vector<NamedArray> data_arrays() const;
   WriterOptions writer_options();
   void initialise();
   void resume();
-  void make_probes();
   void restore(const Checkpoint& checkpoint);
-  bool is_tracked(const Moment& now) const;
-  bool wants_taps(const Moment& now) const;
   void train();
-  std::int64_t last_in(const std::string& unit) const;
   bool log_due(const Moment& now) const;
   void look(const Moment& now, StepPass& pass);
   void record_evaluation(const Moment& now, const Evaluation& evaluation);
@@ -102,7 +71,6 @@ class Session {
   };
   void commit(const Moment& now, Seen seen) { commit(Stage{now, seen, trainer_->state()}); }
   void commit(Stage stage);
-  std::vector<NamedArray> history_arrays() const;
   void publish(const Checkpoint& checkpoint, bool done);
   bool must_be_kept(const Moment& now) const;
   bool commit_due(const Moment& now) const;
@@ -114,8 +82,6 @@ class Session {
   void record_failure(const std::string& reason, ExitCode code);
   void write_status(RunState state, const std::string& reason, int code);
   void say_last_words(const std::string& line);
-  Summary event_summary() const;
-  Summary result_summary() const;
 
   const Communicator& comm_;
   RunConfiguration& c_;
@@ -128,11 +94,9 @@ class Session {
   RunDirectory directory_;
   std::optional<RunWriter> writer_;
   std::optional<Trainer> trainer_;
-  std::vector<std::unique_ptr<Probe>> probes_;  ///< the GOP's first, which alone can be interrupted
+  ProbeSet probes_;
   std::optional<Schedule> observations_;  ///< none: at every evaluation
-  Events events_;
-  StopWatcher stop_rule_;
-  History history_;
+  Course course_;
   Seen seen_ = Seen::nothing;   ///< of the present moment
   bool was_done_ = false;
   std::int64_t last_commit_epoch_ = -1;
@@ -158,12 +122,7 @@ void Session::build() {
   const auto timer = timers_.scope("build");
   set_threads(static_cast<int>(c_.limits.threads_per_rank));
   if (comm_.is_root()) log_.open_file(directory_.path() / "log.txt");
-  log_.info("{} on {} rank(s), {} thread(s) each on {} core(s): {}", c_.experiment.name, comm_.size(),
-            c_.limits.threads_per_rank, options_.launch.cores_per_rank, directory_.path().string());
-  for (const auto& warning : check_launch(options_.launch, comm_.size(), static_cast<int>(c_.limits.threads_per_rank))) {
-    log_.warn("{}", warning);
-  }
-  if (!safe_changes_.empty()) log_.info("changed since the last launch, without an effect on results: {}", safe_changes_);
+  say_first_words();
   comm_.agree([&] {
     c_.task->build_data(c_.training);
     c_.task->build_model(c_.training);
@@ -171,19 +130,32 @@ void Session::build() {
     if (const auto warning = check_storage_limits(c_); !warning.empty()) log_.warn("{}", warning);
   });
   if (c_.training.init_from) initialise();
-  auto& parameters = c_.task->model().parameters;
+  const auto& parameters = c_.task->model().parameters;
   log_.info("{} training and {} test examples, {} parameters in {} layers", c_.task->data().train.size(),
             c_.task->data().test.size(), parameters.total(), parameters.layers().size());
+  directory_.write_data(comm_, data_arrays());
+  writer_.emplace(comm_, directory_, log_, writer_options());
+  trainer_.emplace(comm_, *c_.task, c_.training, timers_);
+  if (const auto& schedule = c_.task->observation_schedule()) observations_.emplace(*schedule, last_in(schedule->unit, *trainer_));
+  if (auto mask = mask_of(start_, parameters); !mask.empty()) trainer_->set_mask(std::move(mask));
+}
+
+void Session::say_first_words() {
+  log_.info("{} on {} rank(s), {} thread(s) each on {} core(s): {}", c_.experiment.name, comm_.size(),
+            c_.limits.threads_per_rank, options_.launch.cores_per_rank, directory_.path().string());
+  for (const auto& warning : check_launch(options_.launch, comm_.size(), static_cast<int>(c_.limits.threads_per_rank))) {
+    log_.warn("{}", warning);
+  }
+  if (!safe_changes_.empty()) log_.info("changed since the last launch, without an effect on results: {}", safe_changes_);
+}
+
+/// Everything that data.h5 holds.
+std::vector<NamedArray> Session::data_arrays() const {
   auto arrays = c_.task->data().train.arrays("train");
   for (auto& array : c_.task->data().test.arrays("test")) arrays.push_back(std::move(array));
   for (auto& array : c_.task->extra_data()) arrays.push_back(std::move(array));
   arrays.insert(arrays.end(), start_.begin(), start_.end());
-  directory_.write_data(comm_, arrays);
-
-  writer_.emplace(comm_, directory_, log_, writer_options());
-  trainer_.emplace(comm_, *c_.task, c_.training, timers_);
-  if (const auto& schedule = c_.task->observation_schedule()) observations_.emplace(*schedule, last_in(schedule->unit));
-  if (auto mask = mask_of(start_, parameters); !mask.empty()) trainer_->set_mask(std::move(mask));
+  return arrays;
 }
 
 WriterOptions Session::writer_options() {
@@ -195,11 +167,6 @@ WriterOptions Session::writer_options() {
   options.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
                              {"normalisation", std::string("1/N")}};
   return options;
-}
-
-/// The final moment, counted in "epoch" or "step".
-std::int64_t Session::last_in(const std::string& unit) const {
-  return unit == "epoch" ? trainer_->total_steps() / trainer_->steps_per_epoch() : trainer_->total_steps();
 }
 
 void Session::initialise() {
@@ -227,71 +194,32 @@ void Session::resume() {
     if (!differences.empty()) log_.warn("resuming elsewhere, exact only to rounding from here on: {}", join(differences, "; "));
   }
   writer_->set_provenance(provenance_);
-  make_probes();
+  probes_.make({comm_, *c_.task, *writer_, log_, timers_, stop_}, c_, *trainer_);
   if (checkpoint) restore(*checkpoint);
 }
 
 void Session::restore(const Checkpoint& checkpoint) {
   trainer_->load(checkpoint.arrays);
-  for (const auto& probe : probes_) probe->load(checkpoint.arrays);
+  probes_.load(checkpoint.arrays);
   seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint.cursor, "seen"));
   was_done_ = attribute_value<std::int64_t>(checkpoint.cursor, "done") != 0;
   last_commit_epoch_ = checkpoint.epoch;
   last_commit_seen_ = seen_;
   first_step_ = trainer_->now().step;
-  // Events and the stop rule are functions of the evaluations so far.
-  const auto rows = find_array(checkpoint.arrays, "probes/session/history");
-  const auto values = rows.values<double>();
-  for (std::size_t i = 0; i + 6 <= values.size(); i += 6) {
-    const Moment now{static_cast<std::int64_t>(values[i]), static_cast<std::int64_t>(values[i + 1]), 0, false};
-    const Evaluation e{values[i + 2], values[i + 3], values[i + 4], values[i + 5]};
-    events_.observe(now, e);
-    stop_rule_.observe(now, e);
-    history_.add(now.step, e);
-  }
-  for (const auto& array : checkpoint.arrays) {
-    if (!array.name.starts_with(kObservedSeries)) continue;
-    const auto series = array.values<double>();
-    history_.observables[array.name.substr(kObservedSeries.size())].assign(series.begin(), series.end());
-  }
+  course_.load(checkpoint.arrays);
   log_.info("resuming at epoch {} (step {})", checkpoint.epoch, checkpoint.step);
-}
-
-void Session::make_probes() {
-  const ProbeSurroundings around{comm_, *c_.task, *writer_, log_, timers_, stop_};
-  if (c_.gop.enabled) {
-    auto gop = std::make_unique<GopProbe>(around, c_.gop, c_.storage, c_.training, last_in(c_.gop.effective_schedule().unit),
-                                          trainer_->is_full_batch(), c_.limits.memory_per_rank_gb);
-    if (!c_.gop.examples.is_all()) {
-      writer_->set_fixed_arrays({to_named_array("tracked_ids", gop->tracked_ids())
-                                     .described({"tracked examples", "1", "ids, in the order of the rows of G"})});
-    }
-    probes_.push_back(std::move(gop));
-  }
-  for (const auto& options : c_.probes) {
-    if (auto probe = options->make(around)) probes_.push_back(std::move(probe));
-  }
-}
-
-bool Session::is_tracked(const Moment& now) const {
-  return std::any_of(probes_.begin(), probes_.end(), [&](const auto& probe) { return probe->due(now); });
-}
-
-bool Session::wants_taps(const Moment& now) const {
-  return std::any_of(probes_.begin(), probes_.end(),
-                     [&](const auto& probe) { return probe->due(now) && probe->uses_training_taps(); });
 }
 
 void Session::train() {
   const auto timer = timers_.scope("train");
   while (true) {
     auto now = trainer_->now();
-    now.final = now.final || stop_rule_.ends_at(now);
+    now.final = now.final || course_.ends_at(now);
     const bool is_new = seen_ != Seen::everything;
-    auto pass = trainer_->backward(is_new && wants_taps(now) ? Taping::on : Taping::off, stop_);
+    auto pass = trainer_->backward(is_new && probes_.wants_taps(now) ? Taping::on : Taping::off, stop_);
     check_finite(now, pass);
     if (pass.stop) stop_here(now);
-    const bool has_looked = is_new && (log_due(now) || is_tracked(now));
+    const bool has_looked = is_new && (log_due(now) || probes_.due(now));
     if (has_looked) look(now, pass);
     if (is_new && commit_due(now)) {
       commit(now, Seen::everything);
@@ -312,31 +240,27 @@ bool Session::log_due(const Moment& now) const {
 }
 
 void Session::look(const Moment& now, StepPass& pass) {
-  const bool is_taped = wants_taps(now);
+  const bool is_taped = probes_.wants_taps(now);
   const auto evaluation = trainer_->evaluate(pass);
   if (log_due(now) && seen_ == Seen::nothing) {
     record_evaluation(now, evaluation);
-    for (const auto& probe : probes_) probe->evaluated(now, evaluation);
+    probes_.evaluated(now, evaluation);
     seen_ = Seen::evaluated;
   }
-  if (!is_taped && wants_taps(now)) {
+  if (!is_taped && probes_.wants_taps(now)) {
     // What was evaluated made this moment due, after a pass without taps: the same pass again, with them.
     pass = trainer_->backward(Taping::on, stop_);
     if (pass.stop) stop_here(now);
   }
   try {
-    for (const auto& probe : probes_) {
-      if (probe->due(now)) probe->measure({now, evaluation, &pass});
-    }
+    probes_.measure({now, evaluation, &pass});
   } catch (const StopRequested&) {
     stop_here(now);  // nothing of this measurement is kept: the resumed run makes it whole
   }
 }
 
 void Session::record_evaluation(const Moment& now, const Evaluation& e) {
-  events_.observe(now, e);
-  stop_rule_.observe(now, e);
-  history_.add(now.step, e);
+  course_.add(now, e);
   Record record{"training", now.epoch, now.step, {}};
   const auto loss = c_.task->loss().definition();
   record.set({"train_loss", "training loss", "loss", loss}, e.train_loss);
@@ -355,7 +279,7 @@ void Session::observe(const Moment& now) {
   Record observables{"observables", now.epoch, now.step, {}};
   c_.task->observe(now, Spread(comm_), observables);
   c_.task->remember(now);
-  history_.add(observables);
+  course_.add(observables);
   if (!observables.measurements.empty()) writer_->append(observables);
 }
 
@@ -369,7 +293,7 @@ void Session::show_progress(const Moment& now, const Evaluation& e) {
   log_.progress(line);
   // In files: at most about a hundred lines a run.
   const auto every = std::max<std::int64_t>(1, total / 100);
-  const auto before = history_.step.size() > 1 ? history_.step[history_.step.size() - 2] : -1;
+  const auto before = course_.step_before();
   if (now.final || before < 0 || now.step / every != before / every) log_.info("{}", line);
 }
 
@@ -391,7 +315,8 @@ bool Session::must_be_kept(const Moment& now) const {
   const auto& epochs = c_.limits.checkpoint_epochs;
   if (std::find(epochs.begin(), epochs.end(), now.epoch) != epochs.end()) return true;
   const auto per_epoch = trainer_->steps_per_epoch();
-  return events_.t_gen() && now.epoch == (events_.t_gen()->step + per_epoch - 1) / per_epoch;
+  const auto& t_gen = course_.events().t_gen();
+  return t_gen && now.epoch == (t_gen->step + per_epoch - 1) / per_epoch;
 }
 
 bool Session::commit_due(const Moment& now) const {
@@ -405,70 +330,20 @@ bool Session::commit_due(const Moment& now) const {
   return since_last >= 100 * writer_->last_commit_s();
 }
 
-Summary Session::event_summary() const {
-  const auto step = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->step) : kMissing; };
-  const auto epoch = [](const std::optional<Moment>& m) { return m ? static_cast<double>(m->epoch) : kMissing; };
-  const Description memorised{"memorisation", "1", "first evaluation with training accuracy at training.memorised_at; NaN: never"};
-  const Description generalised{"generalisation", "1", "first evaluation with test accuracy at training.generalised_at; NaN: never"};
-  const auto as = [](Description event, const char* unit) {
-    event.long_name = fmt::format("{} of {}", unit, event.long_name);
-    event.units = unit;
-    return event;
-  };
-  return {{"t_mem", step(events_.t_mem()), as(memorised, "step")},
-          {"t_gen", step(events_.t_gen()), as(generalised, "step")},
-          {"t_mem_step", step(events_.t_mem()), as(memorised, "step")},
-          {"t_mem_epoch", epoch(events_.t_mem()), as(memorised, "epoch")},
-          {"t_gen_step", step(events_.t_gen()), as(generalised, "step")},
-          {"t_gen_epoch", epoch(events_.t_gen()), as(generalised, "epoch")},
-          {"rule", events_.rule(), {}}};
-}
-
-/// Called on the root.
-Summary Session::result_summary() const {
-  Summary results;
-  for (auto& r : c_.task->results(c_.training, history_)) {
-    const auto value = r.values.size() == 1 ? Attribute(r.values.front()) : Attribute(r.values);
-    results.push_back({r.name, value, r.description});
-  }
-  return results;
-}
-
-/// The series so far, which events, the stop rule and results are functions of.
-std::vector<NamedArray> Session::history_arrays() const {
-  std::vector<double> rows;
-  for (std::size_t i = 0; i < history_.step.size(); ++i) {
-    const auto& e = history_.evaluations[i];
-    rows.insert(rows.end(), {static_cast<double>(history_.step[i] / trainer_->steps_per_epoch()),
-                             static_cast<double>(history_.step[i]), e.train_loss, e.test_loss, e.train_acc, e.test_acc});
-  }
-  std::vector<NamedArray> arrays{
-      NamedArray::from<double>("probes/session/history", {static_cast<std::int64_t>(history_.step.size()), 6}, rows)
-          .described({"evaluations so far", "1", "epoch, step, train_loss, test_loss, train_acc, test_acc"})};
-  for (const auto& [name, series] : history_.observables) {
-    arrays.push_back(
-        NamedArray::from<double>(kObservedSeries + name, {static_cast<std::int64_t>(series.size())}, series)
-            .described({"observations of " + name + " so far", "1", "one a row of probes/session/history, NaN: none"}));
-  }
-  return arrays;
-}
-
 void Session::commit(Stage stage) {
   const auto now = stage.now;
   const bool done = now.final && stage.seen == Seen::everything;
   const auto timer = timers_.scope("commit");
   trainer_->agreed_parameter_hash();
-  writer_->set_summary("events", event_summary());
+  writer_->set_summary("events", course_.event_summary());
   if (done && comm_.is_root()) {
-    if (auto results = result_summary(); !results.empty()) writer_->set_summary("results", std::move(results));
+    if (auto results = course_.result_summary(*c_.task, c_.training); !results.empty()) writer_->set_summary("results", std::move(results));
   }
   Checkpoint checkpoint{now.epoch, now.step,
                         {{"seen", static_cast<std::int64_t>(stage.seen)}, {"done", std::int64_t{done}}},
                         std::move(stage.state), now.name() + ".h5"};
-  for (const auto& probe : probes_) {
-    for (auto& array : probe->state()) checkpoint.arrays.push_back(std::move(array));
-  }
-  for (auto& array : history_arrays()) checkpoint.arrays.push_back(std::move(array));
+  for (auto& array : probes_.state()) checkpoint.arrays.push_back(std::move(array));
+  for (auto& array : course_.state(trainer_->steps_per_epoch())) checkpoint.arrays.push_back(std::move(array));
   auto facts = provenance_;
   facts.emplace_back("walltime_s", watch_.seconds());
   writer_->set_provenance(std::move(facts));
@@ -488,7 +363,7 @@ void Session::publish(const Checkpoint& checkpoint, bool done) {
     const auto metrics = directory_.path() / "metrics.h5";
     if (std::filesystem::exists(metrics)) bytes += static_cast<double>(std::filesystem::file_size(metrics));
     health_.require_disk(bytes, "this commit");
-    if (const auto& t_gen = events_.t_gen()) writer_->keep_around(t_gen->epoch);
+    if (const auto& t_gen = course_.events().t_gen()) writer_->keep_around(t_gen->epoch);
   });
   writer_->commit(checkpoint);
   if (done) return;
@@ -506,9 +381,9 @@ void Session::stop_here(const Moment& now) {
 void Session::write_status(RunState state, const std::string& reason, int code) {
   const auto now = trainer_ ? trainer_->now() : Moment{};
   progress_ = {{"epoch", now.epoch}, {"step", now.step}, {"total_steps", trainer_ ? trainer_->total_steps() : std::int64_t{0}}};
-  if (!history_.evaluations.empty()) {
-    progress_.emplace_back("train_loss", history_.evaluations.back().train_loss);
-    progress_.emplace_back("test_loss", history_.evaluations.back().test_loss);
+  if (const auto* last = course_.last()) {
+    progress_.emplace_back("train_loss", last->train_loss);
+    progress_.emplace_back("test_loss", last->test_loss);
   }
   if (comm_.is_root()) directory_.write_status({state, reason, code, progress_});
 }
@@ -534,7 +409,7 @@ void Session::record_failure(const std::string& reason, ExitCode code) {
 
 void Session::finish() {
   if (comm_.is_root()) verdicts_ = compare(c_.expected, directory_.path() / "metrics.h5");
-  print_summary(comm_, log_, timers_, verdicts_, directory_.path(), c_.task->info().citation, events_);
+  print_summary(comm_, log_, timers_, verdicts_, directory_.path(), c_.task->info().citation, course_.events());
 }
 
 SessionResult Session::run() {
@@ -558,7 +433,7 @@ SessionResult Session::run() {
     record_failure(error.what(), ours ? ours->code() : ExitCode::internal);
     throw;
   }
-  for (const auto& probe : probes_) probe->release();
+  probes_.release();
   writer_->close();
   directory_.close();
   return {verdicts_, was_done_};

@@ -90,17 +90,16 @@ StepPass Trainer::backward(Taping taping, const StopFlag& stop) {
   }
   const auto timer = timers_.scope("reduce");
   at::NoGradGuard no_grad;
-  std::array<double, 4> totals{pass.loss_sum, static_cast<double>(pass.correct), stop.wanted() ? 1.0 : 0.0,
-                               static_cast<double>(batch.size())};
+  std::array<double, 3> totals{pass.loss_sum, stop.wanted() ? 1.0 : 0.0, static_cast<double>(batch.size())};
   comm_.sum_in_rank_order(totals);
   reduce_gradients(pass);
-  StepPass result{totals[0] / totals[3], totals[1] / totals[3], totals[2] > 0, std::move(pass.taps), 0};
+  StepPass result{totals[0] / totals[2], totals[1] > 0, std::move(pass.outputs), std::move(pass.taps)};
   result.is_finite = std::isfinite(result.loss) && std::all_of(pass.gradients.begin(), pass.gradients.end(), is_finite);
   if (taping == Taping::on) {
     for (const auto& g : pass.gradients) result.gradient_square += g.to(at::kDouble).square().sum().item<double>();
   }
   gradients_ = std::move(pass.gradients);
-  for (auto& g : gradients_) g = may_change_in_place(g) ? g.div_(totals[3]) : g / totals[3];
+  for (auto& g : gradients_) g = may_change_in_place(g) ? g.div_(totals[2]) : g / totals[2];
   return result;
 }
 
@@ -131,9 +130,16 @@ std::pair<double, double> Trainer::score(const Dataset& split) const {
   return {totals[0] / n, totals[1] / n};
 }
 
+double Trainer::accuracy(const StepPass& full_batch) const {
+  const auto targets = my_share(task_.data().train).targets;
+  std::array<double, 1> correct{static_cast<double>(task_.loss().correct(full_batch.outputs, targets).sum().item<std::int64_t>())};
+  comm_.sum_in_rank_order(correct);
+  return correct[0] / static_cast<double>(examples_);
+}
+
 Evaluation Trainer::evaluate(const StepPass& pass) const {
   const auto timer = timers_.scope("evaluate");
-  const auto train = is_full_batch() && !task_.is_stochastic() ? std::pair{pass.loss, pass.accuracy}
+  const auto train = is_full_batch() && !task_.is_stochastic() ? std::pair{pass.loss, accuracy(pass)}
                                                                : score(task_.data().train);
   const auto exact = task_.exact_test_score();
   const auto test = exact ? *exact : score(task_.data().test);

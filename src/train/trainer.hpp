@@ -14,9 +14,9 @@ namespace grokscope {
 /// What a backward pass over the present batch gave, agreed over ranks.
 struct StepPass {
   double loss = 0;      ///< mean over the batch
-  double accuracy = 0;
   bool stop = false;    ///< some rank wants to stop
-  Taps taps;            ///< this rank's share of the batch, when taping was wanted
+  at::Tensor outputs;   ///< of the model for this rank's share of the batch; right or wrong is counted where somebody asks
+  Taps taps;            ///< of this rank's share, when taping was wanted
   double gradient_square = 0;  ///< |sum_i g_i|^2 over the batch
   bool is_finite = true;       ///< loss and gradient
 };
@@ -57,6 +57,8 @@ class Trainer {
 
  private:
   Dataset present_batch() const;
+  /// Share of the training split that a pass over all of it answers correctly. Collective.
+  double accuracy(const StepPass& full_batch) const;
   std::pair<double, double> score(const Dataset& split) const;
   void reduce_gradients(Pass& pass);
   void constrain_norm();

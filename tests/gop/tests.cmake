@@ -1,5 +1,7 @@
 grokscope_test(gop metrics USES gs_gop)
 grokscope_test(gop side USES gs_gop)
 grokscope_test(gop gop TORCH RANKS 1 2 3 4 6 TIMEOUT 600 USES gs_gop)
+grokscope_test(gop definitions TORCH RANKS 1 2 3 4 6 TIMEOUT 300 USES gs_gop)
+grokscope_test(gop known_spectra TORCH RANKS 1 2 3 4 6 TIMEOUT 300 USES gs_gop)
 grokscope_test(gop few_examples TORCH RANKS 1 2 3 6 USES gs_gop)
 grokscope_test(gop dense_rows TORCH RANKS 1 2 3 7 USES gs_gop)

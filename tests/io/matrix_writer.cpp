@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <thread>
 
-#include "comm/environment.hpp"
 #include "io/matrix_file.hpp"
+#include "io/rank_program.hpp"
 
 namespace grokscope {
 namespace {
@@ -39,16 +39,5 @@ void run(const Communicator& comm, char** argument) {
 int main(int argc, char** argv) {
   using namespace grokscope;
   if (argc != 7) return 2;
-  MpiEnvironment mpi(&argc, &argv);
-  auto comm = mpi.world();
-  int status = 0;
-  try {
-    run(comm, argv);
-  } catch (const Error& error) {
-    if (comm.is_root()) std::fprintf(stderr, "%s\n", error.what());
-    status = static_cast<int>(error.code());
-  }
-  comm.free();
-  mpi.finalize();
-  return status;
+  return run_on_ranks(argc, argv, [&](const Communicator& comm) { run(comm, argv); });
 }

@@ -2,17 +2,13 @@
 // fast as it can.
 #include "io/scripted_run.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 
-#include "comm/environment.hpp"
+#include "io/rank_program.hpp"
 
 int main(int argc, char** argv) {
   using namespace grokscope;
-  MpiEnvironment mpi(&argc, &argv);
-  auto comm = mpi.world();
-  int status = 0;
-  try {
+  return run_on_ranks(argc, argv, [&](const Communicator& comm) {
     require(argc == 3, "usage: scripted_run DIRECTORY EPOCHS");
     auto directory = open_scripted(comm, argv[1]);
     auto log = Log::silent();
@@ -23,11 +19,5 @@ int main(int argc, char** argv) {
     options.panel_bytes *= 4;
     run_script(comm, directory, log, script, std::move(options));
     directory.close();
-  } catch (const Error& error) {
-    if (comm.is_root()) std::fprintf(stderr, "%s\n", error.what());
-    status = static_cast<int>(error.code());
-  }
-  comm.free();
-  mpi.finalize();
-  return status;
+  });
 }

@@ -39,6 +39,7 @@ target_link_libraries(failing_calls PRIVATE ${CMAKE_DL_LIBS})
 # A disk that fails, ranks that die, and both of Open MPI's I/O components.
 add_executable(io_matrix_writer io/matrix_writer.cpp)
 target_link_libraries(io_matrix_writer PRIVATE gs_io grokscope_options)
+target_include_directories(io_matrix_writer PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 
 # Every call with every error it may meet is not among the fast tests; a thinned sweep is.
 add_test(NAME io.failing_calls COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/failing_calls_test.py
@@ -52,6 +53,9 @@ add_test(NAME io.every_fault COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_
 set_tests_properties(io.failing_calls io.faults PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 set_tests_properties(io.every_failing_call io.every_fault PROPERTIES TIMEOUT 3600 PROCESSORS 2 LABELS slow
                      ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+add_test(NAME io.large_matrix COMMAND ${GROKSCOPE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/io/large_matrix_test.py
+         $<TARGET_FILE:io_matrix_writer> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(io.large_matrix PROPERTIES TIMEOUT 1200 PROCESSORS 2 LABELS slow ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 add_test(NAME io.matrix_file.romio.np3 COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none -n 3
                                                $<TARGET_FILE:test_io_matrix_file>)
 set_tests_properties(io.matrix_file.romio.np3 PROPERTIES TIMEOUT 120 PROCESSORS 2 ENVIRONMENT

@@ -111,7 +111,7 @@ inline SmallModel small_power_transformer(std::int64_t n) {
 }
 
 inline SmallModel small_gpt(std::int64_t n) {
-  TransformerShape s;
+  auto s = TransformerShape::gpt2();
   s.vocabulary = 10;
   s.outputs = 7;
   s.tokens = 4;
@@ -119,12 +119,8 @@ inline SmallModel small_gpt(std::int64_t n) {
   s.d_model = 12;
   s.heads = 3;
   s.d_mlp = 10;
-  s.norm = TransformerShape::Norm::pre;
-  s.final_norm = s.bias = s.tied = true;
-  s.activation = "gelu_tanh";
-  s.positions = TransformerShape::Positions::learned;
+  s.blocks = 2;
   s.position_rows = 6;
-  s.init = TransformerShape::Init::normal;
   s.init_std = 0.4;
   auto model = std::make_shared<Transformer>(s, 9);
   // Away from biases of 0 and gains of 1, where a wrong term may vanish.

@@ -15,22 +15,13 @@ inline TransformerShape power_shape() {
   return s;
 }
 
-/// Wang et al. 2024: GPT-2 small with their vocabulary.
+/// Wang et al. 2024: GPT-2 small with eight blocks and their vocabulary.
 inline TransformerShape wang_shape() {
-  TransformerShape s;
+  auto s = TransformerShape::gpt2();
   s.vocabulary = 52464;
   s.tokens = 5;
   s.read = {1, 2, 3};
-  s.d_model = 768;
-  s.heads = 12;
-  s.d_mlp = 3072;
   s.blocks = 8;
-  s.norm = TransformerShape::Norm::pre;
-  s.final_norm = s.bias = s.tied = true;
-  s.activation = "gelu_tanh";
-  s.positions = TransformerShape::Positions::learned;
-  s.position_rows = 1024;
-  s.init = TransformerShape::Init::normal;
   s.embedding_dropout = s.attention_dropout = s.residual_dropout = 0.1;
   return s;
 }

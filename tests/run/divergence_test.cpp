@@ -7,8 +7,8 @@
 #include "io/checkpoint.hpp"
 #include "io/folder_test.hpp"
 #include "nn/linear_model.hpp"
-#include "data/teacher_student.hpp"
 #include "run/published_run.hpp"
+#include "run/regression_task.hpp"
 
 namespace grokscope {
 namespace {
@@ -32,19 +32,13 @@ class BreakingModel : public LinearModel {
   bool by_gradient_;
 };
 
-class BreakingTask : public Task {
+class BreakingTask : public RegressionTask {
  public:
-  explicit BreakingTask(bool by_gradient) : by_gradient_(by_gradient) {}
+  explicit BreakingTask(bool by_gradient)
+      : RegressionTask({"breaking", "a test", "nobody", "training breaks"}, 6, 9), by_gradient_(by_gradient) {}
 
-  TaskInfo info() const override { return {"breaking", "a test", "nobody", "training breaks"}; }
-  void declare(Schemas&) override {}
-  void build_data(const TrainingOptions&) override {
-    teacher_ = gaussian_matrix(6, 1, 1, "teacher");
-    data_.train = teacher_examples({6, 1, 9}, teacher_, 1, "inputs", 0);
-    data_.test = teacher_examples({6, 1, 0}, teacher_, 1, "test_inputs", 9);
-  }
   void build_model(const TrainingOptions&) override {
-    model_ = std::make_unique<BreakingModel>(gaussian_matrix(6, 1, 1, "student").t(), steps_, 17, by_gradient_);
+    model_ = std::make_unique<BreakingModel>(first_weights(), steps_, 17, by_gradient_);
     loss_ = regression_mse(0.01);
   }
   void before_update(const Moment& now) override { steps_ = now.step + 1; }
@@ -55,7 +49,6 @@ class BreakingTask : public Task {
 
  private:
   bool by_gradient_;
-  at::Tensor teacher_;
   std::int64_t steps_ = 0;
 };
 

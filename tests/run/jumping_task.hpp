@@ -7,27 +7,20 @@
 #include <optional>
 #include <utility>
 
-#include "data/teacher_student.hpp"
 #include "nn/linear_model.hpp"
-#include "train/task.hpp"
+#include "run/regression_task.hpp"
 
 namespace grokscope {
 
 /// Linear regression whose test accuracy rises in five jumps while the student comes near the teacher.
-class JumpingTask : public Task {
+class JumpingTask : public RegressionTask {
  public:
   /// `signal_at`: the raising evaluation, counted from 1 on; it is this process's, and 0 means never.
-  explicit JumpingTask(const int& signal_at) : signal_at_(signal_at) {}
+  explicit JumpingTask(const int& signal_at)
+      : RegressionTask({"jumping", "a test", "nobody", "accuracy jumps"}, 12, 17), signal_at_(signal_at) {}
 
-  TaskInfo info() const override { return {"jumping", "a test", "nobody", "accuracy jumps"}; }
-  void declare(Schemas&) override {}
-  void build_data(const TrainingOptions&) override {
-    teacher_ = gaussian_matrix(12, 1, 1, "teacher");
-    data_.train = teacher_examples({12, 1, 17}, teacher_, 1, "inputs", 0);
-    data_.test = teacher_examples({12, 1, 0}, teacher_, 1, "test_inputs", 17);
-  }
   void build_model(const TrainingOptions&) override {
-    model_ = std::make_unique<LinearModel>(gaussian_matrix(12, 1, 1, "student").t());
+    model_ = std::make_unique<LinearModel>(first_weights());
     loss_ = regression_mse(0.01);
     first_distance_ = distance();
   }
@@ -44,7 +37,6 @@ class JumpingTask : public Task {
 
   const int& signal_at_;
   mutable int evaluations_ = 0;
-  at::Tensor teacher_;
   double first_distance_ = 0;
 };
 

@@ -4,7 +4,7 @@ if(NOT GROKSCOPE_PYTHON)
   find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin REQUIRED)
 endif()
 
-foreach(name IN ITEMS session repeat resume health observables bad_input commands export start studies reproduce tools)
+foreach(name IN ITEMS session repeat resume health observables bad_input export dense_faults start tools)
   add_test(NAME run.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py"
                                     $<TARGET_FILE:grokscope>)
   set_tests_properties(run.${name} PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
@@ -20,8 +20,6 @@ target_compile_definitions(test_run_split PRIVATE GROKSCOPE_TINY_CONFIGURATIONS=
 grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
 grokscope_test(run divergence TORCH RANKS 1 2 USES gs_run)
 grokscope_test(run restart TORCH RANKS 1 2 3 TIMEOUT 300 USES gs_run)
-grokscope_test(run member_queue USES gs_run)
 grokscope_test(run resources TORCH USES gs_run)
 grokscope_test(run expected TORCH USES gs_run)
 grokscope_test(run cost_model TORCH USES gs_run)
-grokscope_test(run study TORCH RANKS 1 2 4 TIMEOUT 300 USES gs_run gs_experiments)

@@ -3,33 +3,22 @@ import contextlib
 import io
 import shutil
 import subprocess
-import sys
-import tempfile
 import unittest
 import warnings
 from pathlib import Path
 from unittest import mock
 
-HERE = Path(__file__).resolve().parent
-TOOLS = HERE.parent.parent / "tools"
-sys.path[:0] = [str(TOOLS), str(HERE)]
+from figure_case import Case  # first: it finds the tools, and they a Python that has the packages
 
 import animate  # noqa: E402
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
-import plot_style as style  # noqa: E402
 from PIL import Image  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
 
-class AnimateTest(unittest.TestCase):
-    def setUp(self):
-        scratch = tempfile.TemporaryDirectory()
-        self.addCleanup(scratch.cleanup)
-        self.folder = Path(scratch.name) / "run"
-        self.addCleanup(style.plt.close, "all")
-
+class AnimateTest(Case):
     def write(self, **shape):
         self.known = make_run(self.folder, Shape(with_gop=False, **shape))
         run = grokscope_io.open_run(self.folder)

@@ -3,29 +3,20 @@ import contextlib
 import csv
 import io
 import json
-import sys
-import tempfile
 import unittest
 import warnings
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOOLS = HERE.parent.parent / "tools"
-sys.path[:0] = [str(TOOLS), str(HERE)]
+from figure_case import FolderCase  # first: it finds the tools
 
-import compare_experiments as compare  # noqa: E402
-import grokscope_io  # noqa: E402
-import numpy as np  # noqa: E402
-import plot_style as style  # noqa: E402
-from synthetic_run import Shape, make_run  # noqa: E402
+import compare_experiments as compare
+import grokscope_io
+import numpy as np
+from synthetic_run import Shape, make_run
 
 
-class Case(unittest.TestCase):
+class Case(FolderCase):
     def setUp(self):
-        scratch = tempfile.TemporaryDirectory()
-        self.addCleanup(scratch.cleanup)
-        self.folder = Path(scratch.name)
-        self.addCleanup(style.plt.close, "all")
+        super().setUp()
         self.known = {}
 
     def write(self, name, seed=0, settings=(), **shape):

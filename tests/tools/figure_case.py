@@ -1,4 +1,5 @@
-"""How are figures tested? A test case that has a run directory, draws one panel, and finds the lines in it."""
+"""How are figures tested? A test case that has a folder of its own, where it writes an invented run, draws one panel, and
+finds the lines in it."""
 import sys
 import tempfile
 import unittest
@@ -13,12 +14,20 @@ import plot_style as style  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
 
-class Case(unittest.TestCase):
+class FolderCase(unittest.TestCase):
+    """Has an empty folder, and leaves neither it nor a figure behind."""
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
-        self.folder = Path(scratch.name) / "run"
+        self.folder = Path(scratch.name)
         self.addCleanup(style.plt.close, "all")
+
+
+class Case(FolderCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.folder / "run"
 
     def run_of(self, **shape):
         self.known = make_run(self.folder, Shape(**shape))

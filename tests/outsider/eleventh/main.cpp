@@ -1,6 +1,6 @@
 // The program: all experiments that grokscope has, one of our own, and a probe of our own for any of them.
 #include "experiments/all.hpp"
-#include "run/command_line.hpp"
+#include "commands/command_line.hpp"
 
 #include "class_gradients.hpp"
 #include "parity.hpp"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "run/session.hpp"
-#include "run/study_configuration.hpp"
+#include "study/study_configuration.hpp"
 
 namespace grokscope {
 

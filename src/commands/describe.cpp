@@ -1,8 +1,8 @@
-#include "run/describe.hpp"
+#include "commands/describe.hpp"
 
 #include <fmt/format.h>
 
-#include "run/study_configuration.hpp"
+#include "study/study_configuration.hpp"
 
 namespace grokscope {
 namespace {

@@ -1,4 +1,4 @@
-#include "run/study.hpp"
+#include "study/study.hpp"
 
 #include <fmt/format.h>
 
@@ -9,8 +9,8 @@
 #include "base/text.hpp"
 #include "config/document.hpp"
 #include "io/run_directory.hpp"
-#include "run/member_exchange.hpp"
-#include "run/study_table.hpp"
+#include "study/member_exchange.hpp"
+#include "study/study_table.hpp"
 
 namespace grokscope {
 namespace {

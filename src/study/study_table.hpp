@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "io/column_file.hpp"
-#include "run/member_queue.hpp"
-#include "run/study_configuration.hpp"
+#include "study/member_queue.hpp"
+#include "study/study_configuration.hpp"
 
 namespace grokscope {
 

@@ -1,4 +1,4 @@
-#include "run/member_queue.hpp"
+#include "study/member_queue.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "run/member_exchange.hpp"
+#include "study/member_exchange.hpp"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 
 #include "comm/mailbox.hpp"
 #include "comm/stop.hpp"
-#include "run/member_queue.hpp"
+#include "study/member_queue.hpp"
 
 namespace grokscope {
 

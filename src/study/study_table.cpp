@@ -1,4 +1,4 @@
-#include "run/study_table.hpp"
+#include "study/study_table.hpp"
 
 #include <fmt/format.h>
 

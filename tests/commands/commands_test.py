@@ -3,13 +3,16 @@
 `analyze` measures stored checkpoints again, on any rank count: it must find what training wrote.
 """
 import re
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-import tiny_run
-from tiny_run import LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, contents, read_series, variant
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
+import tiny_run  # noqa: E402 (the path must be set first)
+from tiny_run import (  # noqa: E402
+    LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, contents, read_series, variant)
 
 EXPERIMENTS = ("01_power_grok", "02_liu_effective", "03_nanda_progress", "04_wang_implicit", "05_liu_omnigrok",
                "07_thilak_slingshot", "08_doshi_polynomials", "09_levi_linear")

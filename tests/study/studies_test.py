@@ -6,12 +6,16 @@ members that equal those of a study that was never interrupted.
 import os
 import re
 import signal
+import sys
+from pathlib import Path
 
 import h5py
 
-import tiny_run
-from tiny_run import (LINEAR, POLYNOMIALS, ProgramTest, children_of, contents, send_signal_in_the_middle, status_of, variant,
-                      wait_for_rows)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
+import tiny_run  # noqa: E402 (the path must be set first)
+from tiny_run import (  # noqa: E402
+    LINEAR, POLYNOMIALS, ProgramTest, children_of, contents, send_signal_in_the_middle, status_of, variant,
+    wait_for_rows)
 
 LONG = variant(LINEAR, training={"epochs": 3000}, gop_tracking={"frequency": 500},
                computational_limits={"checkpoint_frequency": 100})

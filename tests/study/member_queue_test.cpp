@@ -1,5 +1,5 @@
 // Does a study's queue keep the order of the file, wait for predecessors, and skip what can no longer run?
-#include "run/member_queue.hpp"
+#include "study/member_queue.hpp"
 
 #include <gtest/gtest.h>
 

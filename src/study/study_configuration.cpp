@@ -1,4 +1,4 @@
-#include "run/study_configuration.hpp"
+#include "study/study_configuration.hpp"
 
 #include <fmt/format.h>
 

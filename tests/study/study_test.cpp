@@ -1,7 +1,7 @@
 // Is every member of a study the run that it would be alone, and does a failing one harm nobody?
 // On every number of ranks for each member that fits, with several groups at a time where there are ranks for
 // them.
-#include "run/study.hpp"
+#include "study/study.hpp"
 
 #include <gtest/gtest.h>
 

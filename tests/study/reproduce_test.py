@@ -1,8 +1,12 @@
 """Does `reproduce` run single runs and studies, judge them, go on after failures, and say in its exit code whether all holds?"""
+import sys
+from pathlib import Path
+
 import h5py
 
-import tiny_run
-from tiny_run import LINEAR, ProgramTest, variant
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
+import tiny_run  # noqa: E402 (the path must be set first)
+from tiny_run import LINEAR, ProgramTest, variant  # noqa: E402
 
 CLAIM = {"quantity": "training/train_loss", "first": {"below": 1e9}, "is": "within", "value": [0, 1],
          "paper": "at once", "source": "a | test"}

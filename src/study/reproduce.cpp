@@ -1,4 +1,4 @@
-#include "run/reproduce.hpp"
+#include "study/reproduce.hpp"
 
 #include <fmt/format.h>
 
@@ -11,8 +11,8 @@
 #include "config/document.hpp"
 #include "io/column_file.hpp"
 #include "io/durable_file.hpp"
-#include "run/study.hpp"
-#include "run/study_table.hpp"
+#include "study/study.hpp"
+#include "study/study_table.hpp"
 
 namespace grokscope {
 namespace {

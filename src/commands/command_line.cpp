@@ -1,4 +1,4 @@
-#include "run/command_line.hpp"
+#include "commands/command_line.hpp"
 
 #include <fmt/format.h>
 
@@ -10,15 +10,16 @@
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "comm/stop.hpp"
+#include "commands/describe.hpp"
 #include "config/override.hpp"
 #include "run/analyze.hpp"
-#include "run/describe.hpp"
 #include "run/export.hpp"
 #include "run/plan.hpp"
 #include "run/provenance.hpp"
-#include "run/reproduce.hpp"
 #include "run/session.hpp"
-#include "run/study.hpp"
+#include "study/reproduce.hpp"
+#include "study/study.hpp"
+#include "study/study_plan.hpp"
 
 namespace grokscope {
 namespace {
