@@ -12,7 +12,9 @@ namespace grokscope {
 
 Health::Health(HealthOptions options) : options_(std::move(options)), used_bytes_(used_disk_bytes(options_.run_directory)) {}
 
-double Health::largest_growth() {
+void Health::expect_growth(double bytes) { growth_bytes_ = std::max(growth_bytes_, bytes); }
+
+double Health::next_growth() {
   const double used = used_disk_bytes(options_.run_directory);
   growth_bytes_ = std::max(growth_bytes_, used - used_bytes_);
   used_bytes_ = used;

@@ -31,8 +31,11 @@ class Health {
   /// for ...". Local.
   void require_disk(double bytes, const std::string& purpose) const;
 
-  /// Called after every commit: by how much the run directory has grown at most from one commit to the next. Local.
-  double largest_growth();
+  /// What the plan says that one moment takes on the disk: from now on each commit expects at least that. Local.
+  void expect_growth(double bytes);
+  /// Called after every commit: by how much the run directory may grow until the next one, as it has at most so far or as it was
+  /// told to expect. Local.
+  double next_growth();
 
  private:
   HealthOptions options_;

@@ -159,6 +159,11 @@ void parse_ranks(const std::string& text, PlanRequest& request) {
 
 std::string check_storage_limits(const RunConfiguration& c) { return limits_text(c, stored_bytes(c, sample_taps(c))); }
 
+double moment_bytes(const RunConfiguration& c) {
+  const auto stored = stored_bytes(c, sample_taps(c));
+  return stored.spectra + (c.storage.compression == "none" ? stored.chosen : 0);
+}
+
 Plan make_plan(RunConfiguration& c, const PlanRequest& request) {
   c.task->build_data(c.training);
   c.task->build_model(c.training);

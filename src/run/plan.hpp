@@ -35,4 +35,8 @@ Plan make_plan(RunConfiguration& configuration, const PlanRequest& request);
 /// computational_limits.max_gop_size_gb; returns a warning, or "", for warn_if_exceeds_gb. The task has data and model. Local.
 std::string check_storage_limits(const RunConfiguration& configuration);
 
+/// Bytes of a moment at which everything is stored that is to be stored; the last moment of a run is one. Compressed matrices are
+/// left out: what they take is not known before. The task has data and model. Local.
+double moment_bytes(const RunConfiguration& configuration);
+
 }  // namespace grokscope

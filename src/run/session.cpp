@@ -128,6 +128,7 @@ void Session::build() {
     c_.task->build_model(c_.training);
     c_.task->convert(choose_device(c_.training.device, comm_.rank()), parameter_type(c_.training));
     if (const auto warning = check_storage_limits(c_); !warning.empty()) log_.warn("{}", warning);
+    if (c_.gop.enabled) health_.expect_growth(moment_bytes(c_));
   });
   if (c_.training.init_from) initialise();
   const auto& parameters = c_.task->model().parameters;
@@ -367,7 +368,7 @@ void Session::publish(const Checkpoint& checkpoint, bool done) {
   });
   writer_->commit(checkpoint);
   if (done) return;
-  comm_.on_root([&] { health_.require_disk(bytes + health_.largest_growth(), "what comes until the next commit"); });
+  comm_.on_root([&] { health_.require_disk(bytes + health_.next_growth(), "what comes until the next commit"); });
 }
 
 void Session::stop_here(const Moment& now) {

@@ -102,6 +102,20 @@ class ShortageTest(ProgramTest):
         self.assertGreater(committed, 0)
         self.go_on(config, 2, "storage.disk_budget_gb=0")
 
+    def test_a_matrix_that_is_still_to_come(self):
+        """The run takes most of its bytes at its end, which no commit before has shown: the plan knows."""
+        sections = {"data": {"d_in": 200}, "computational_limits": {"checkpoint_frequency": 10, "checkpoint_epochs": [10, 20, 30]}}
+        storage = {"store_full_gop": True, "gop_schedule": {"kind": "list", "at": [40]}}
+        run = self.train("late", variant(LINEAR, storage=storage, **sections))
+        taken = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+        with h5py.File(run / "gop_full.h5") as file:
+            stored = [name for name in file if name.startswith("epoch_") and "gop" in file[name]]
+            self.assertEqual(stored, ["epoch_40"])
+            matrix = file["epoch_40/gop"].nbytes
+        _, committed = self.stop_for_want("too_late", 1, "disk_budget_gb", storage={
+            **storage, "disk_budget_gb": (taken - matrix / 2) / 1e9}, **sections)
+        self.assertLessEqual(committed, 10)
+
 
 class ChangeTest(ProgramTest):
     def stopped(self, name, ranks=1):
