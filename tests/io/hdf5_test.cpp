@@ -234,6 +234,30 @@ TEST_F(Hdf5Test, ContentHashSeesValuesNamesAndAttributes) {
   EXPECT_NE(hash, hash_of("g/x", 1, 2.5));
 }
 
+TEST_F(Hdf5Test, TheBytesAreThoseOfTheOwnDriverOfHdf5) {
+  const auto fill = [](hdf5::Handle file) {
+    const std::vector<double> values(5'000, 0.25);
+    for (const int gzip_level : {0, 4}) {
+      for (int k = 0; k < 40; ++k) {
+        const auto name = "level" + std::to_string(gzip_level) + "/" + std::to_string(k);
+        hdf5::write_array(file, name, NamedArray::from<double>("", {5'000}, values), {{"units", "1"}, {"k", std::int64_t{k}}}, gzip_level);
+      }
+    }
+    hdf5::unlink(file, "level4/7");
+    hdf5::write_texts(file, "names", std::vector<std::string>{"a", "bc"});
+    file.close();
+  };
+  fill(hdf5::create_file(path));
+  const hdf5::Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST);
+  H5Pset_sieve_buf_size(access.get(), 0);
+  H5Pset_cache(access.get(), 0, 0, 0, 0);
+  const auto other = folder.path() / "other.h5";
+  fill({H5Fcreate(other.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose});
+  EXPECT_EQ(std::filesystem::file_size(path), std::filesystem::file_size(other));
+  EXPECT_EQ(hash_file(path), hash_file(other));
+}
+
 TEST_F(Hdf5Test, EqualContentsAreEqualBytes) {
   const auto write = [&](const std::filesystem::path& target) {
     auto file = hdf5::create_file(target);
