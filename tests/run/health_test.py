@@ -104,7 +104,7 @@ class ShortageTest(ProgramTest):
 
     def test_a_matrix_that_is_still_to_come(self):
         """The run takes most of its bytes at its end, which no commit before has shown: the plan knows."""
-        sections = {"data": {"d_in": 200}, "computational_limits": {"checkpoint_frequency": 10, "checkpoint_epochs": [10, 20, 30]}}
+        sections = {"data": {"d_in": 500}, "computational_limits": {"checkpoint_frequency": 10, "checkpoint_epochs": [10, 20, 30]}}
         storage = {"store_full_gop": True, "gop_schedule": {"kind": "list", "at": [40]}}
         run = self.train("late", variant(LINEAR, storage=storage, **sections))
         taken = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
