@@ -178,7 +178,7 @@ herr_t set_length(H5FD_t* handle, hid_t, hbool_t) {
 H5FD_class_t describe_driver() {
   constexpr H5FD_mem_t kDichotomy[] = H5FD_FLMAP_DICHOTOMY;  // metadata and raw data apart, as HDF5's own driver has it
   H5FD_class_t driver = {};
-#if H5_VERSION_GE(1, 13, 2)
+#ifdef H5FD_CLASS_VERSION  // from HDF5 1.14 on
   constexpr int kFirstFreeNumber = 512;
   driver.version = H5FD_CLASS_VERSION;
   driver.value = static_cast<H5FD_class_value_t>(kFirstFreeNumber);
