@@ -82,6 +82,19 @@ bool can_be_taken_up(const fs::path& path, const std::string& name) {
   }
 }
 
+/// Makes sure that there is a file to write to: one that a launch before this one left unfinished, or a new one, of which the
+/// journals know nothing.
+void prepare_matrix(const Communicator& comm, const fs::path& path, const std::string& name, const MatrixSpec& spec,
+                    const Panels& panels, PanelJournal& journal) {
+  bool is_usable = spec.identity != 0 && journal.is_known();
+  comm.on_root([&] { is_usable = is_usable && can_be_taken_up(path, name); });
+  if (comm.all(is_usable)) return;
+  comm.agree([&] { journal.discard(); });  // before there is another file that it could be taken for
+  const auto count = panels.count();
+  comm.on_root([&] { create_matrix(path, name, spec, count); });
+  comm.agree([&] { if (spec.identity != 0) journal.restart(); });
+}
+
 /// Brings what this rank has written to the disk while it forms the next panel. The calls block where a device is busy, so
 /// that they have a thread of their own; it touches neither MPI nor HDF5.
 class Writeback {
@@ -154,14 +167,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
                                          const PanelProgress& progress) {
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
   auto journal = panels.journal_of(path);
-  bool is_usable = spec.identity != 0 && journal.is_known();
-  comm.on_root([&] { is_usable = is_usable && can_be_taken_up(path, name); });
-  if (!comm.all(is_usable)) {
-    comm.agree([&] { journal.discard(); });  // before there is another file that it could be taken for
-    const auto count = panels.count();
-    comm.on_root([&] { create_matrix(path, name, spec, count); });
-    comm.agree([&] { if (spec.identity != 0) journal.restart(); });
-  }
+  prepare_matrix(comm, path, name, spec, panels, journal);
   ParallelDataset dataset(comm, path, name);
   std::optional<Writeback> writeback;
   comm.agree([&] {
