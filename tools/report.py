@@ -165,10 +165,22 @@ def claims(log):
 
 
 def studies_of(runs):
-    """{folder: text of its log.txt} of the studies that the runs are members of, in order."""
+    """[(name, Run)] of the studies that the runs are members of: a Run that has a log and a STATUS, and no series."""
     folders = [run.path.parent.parent for _, run in runs if run.path.parent.name == "members"]
-    logs = {folder: folder / "log.txt" for folder in folders if (folder / "study.h5").is_file()}
-    return {folder: log.read_text(encoding="utf-8") for folder, log in logs.items() if log.is_file()}
+    studies = [folder for folder in dict.fromkeys(folders) if (folder / "study.h5").is_file()]
+    return [(f"study {folder.name}", grokscope_io.Run(folder)) for folder in studies]
+
+
+def claims_of_study(study):
+    """Those of its end; none while it lasts, when members are missing that the claims are about."""
+    return claims(study.log()) if (study.status() or {}).get("state") in ("done", "failed") else []
+
+
+def warnings_of_study(study):
+    status = study.status() or {"state": "unknown"}
+    state, reason = status.get("state"), status.get("reason")
+    found = [] if state == "done" else [f"the study is {state}: {reason or 'claims are judged at its end'}"]
+    return found + [f"missed: {text}" for verdict, text in claims_of_study(study) if verdict != "ok"]
 
 
 def warnings_of(run):
@@ -218,10 +230,10 @@ def result_section(runs):
         state = (run.status() or {}).get("state", "unknown")
         rows.append((name, state, run.committed_epoch(), t_mem, t_gen, delay, rule))
     parts = [table(("run", "state", "committed epoch", "t_mem", "t_gen", "delay", "rule"), rows)]
-    judged = [(name, run.log()) for name, run in runs]
-    judged += [(f"study {folder.name}", log) for folder, log in studies_of(runs).items()]
-    for name, log in judged:
-        found = [(("ok" if verdict == "ok" else "missed", verdict), text) for verdict, text in claims(log)]
+    judged = [(name, claims(run.log())) for name, run in runs]
+    judged += [(name, claims_of_study(study)) for name, study in studies_of(runs)]
+    for name, verdicts in judged:
+        found = [(("ok" if verdict == "ok" else "missed", verdict), text) for verdict, text in verdicts]
         parts.append(f"<h3>{html.escape(name)}: claim against result</h3>" if found else "")
         parts.append(table(("", "claim: result (source)"), found) if found else "")
     return "\n".join(parts)
@@ -229,9 +241,7 @@ def result_section(runs):
 
 def warning_section(runs):
     rows = [(name, ("warning", text)) for name, run in runs for text in warnings_of(run)]
-    for folder, log in studies_of(runs).items():
-        missed = [text for verdict, text in claims(log) if verdict != "ok"]
-        rows += [(f"study {folder.name}", ("warning", f"missed: {text}")) for text in missed]
+    rows += [(name, ("warning", text)) for name, study in studies_of(runs) for text in warnings_of_study(study)]
     return table(("run", "warning"), rows) if rows else "<p>None.</p>"
 
 
