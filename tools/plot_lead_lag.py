@@ -150,9 +150,11 @@ def ratio_axis(ax):
     low, high = min(drawn.min(), 0.8) / 1.15, max(drawn.max(), 1.25) * 1.15
     ax.set_xscale("log")
     ax.set_xlim(low, high)
-    fine = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3)
+    fine = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3)
+    middle = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
     coarse = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 100)
-    ticks = [t for t in (fine if high < 6 * low else coarse) if low <= t <= high]
+    chosen = fine if high < 6 * low else middle if high < 30 * low else coarse
+    ticks = [t for t in chosen if low <= t <= high]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.xaxis.set_minor_locator(style.ticker.NullLocator())
     ax.axvline(1, color=style.BLACK, linewidth=1, linestyle="-.")

@@ -255,7 +255,7 @@ def legend_above(ax):
     fitting = (
         c for c in range(len(labels), 0, -1) if sum(max(column) for column in columns_of(needs, c)) < width
     )
-    columns = len(labels) if beside else next(fitting, 1)
+    columns = len(labels) if beside else evened(len(labels), next(fitting, 1))
     place = (
         {"loc": "lower right", "bbox_to_anchor": (1.01, 0.985)}
         if beside
@@ -274,6 +274,11 @@ def legend_above(ax):
         **place,
     )
     legend.set_gid("0" if beside else str(-(-len(labels) // columns)))
+
+
+def evened(entries, columns):
+    """As few columns as need no more rows: six entries in 3 and 3 where four columns would fit."""
+    return -(-entries // -(-entries // columns))
 
 
 def columns_of(entries, count):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What came out of these runs? Writes one HTML file that opens anywhere, without a network.
 
-It holds configuration, claim against result, interactive plots (drag or wheel to zoom, hover, linear and
+It holds configuration, claim against result (of runs and of the studies that they are members of), interactive plots (drag or wheel to zoom, hover, linear and
 logarithmic axes, a layer picker), timing and memory, provenance and warnings. Series are reduced to what a
 screen can show (the smallest and the largest value of each stretch are kept) and the page says so.
 """
@@ -138,10 +138,10 @@ def run_data(run, name, limit):
 # Text -----------------------------------------------------------------
 
 
-def log_lines(run):
-    """The messages of log.txt as (level, text); empty when it is missing."""
+def log_lines(log):
+    """The messages in the text of a log.txt as (level, text); empty when it is missing."""
     pattern = re.compile(r"\S+ (info|warn|warning|error|critical) ?(.*)")
-    matches = map(pattern.fullmatch, (run.log() or "").splitlines())
+    matches = map(pattern.fullmatch, (log or "").splitlines())
     return [match.groups() for match in matches if match]
 
 
@@ -156,12 +156,31 @@ def block_after(lines, heading):
     return block
 
 
-def claims(run):
-    """[(verdict, text)] as the program printed them at the end of the run: ok, MISSED, ..."""
+def claims(log):
+    """[(verdict, text)] as the program printed them at the end of the run, or study: ok, MISSED, ..."""
     matches = (
-        re.match(r"\[(.+?)\] (.*)", line) for line in block_after(log_lines(run), "claim against result")
+        re.match(r"\[(.+?)\] (.*)", line) for line in block_after(log_lines(log), "claim against result")
     )
     return [match.groups() for match in matches if match]
+
+
+def studies_of(runs):
+    """[(name, Run)] of the studies that the runs are members of: a Run that has a log and a STATUS, and no series."""
+    folders = [run.path.parent.parent for _, run in runs if run.path.parent.name == "members"]
+    studies = [folder for folder in dict.fromkeys(folders) if (folder / "study.h5").is_file()]
+    return [(f"study {folder.name}", grokscope_io.Run(folder)) for folder in studies]
+
+
+def claims_of_study(study):
+    """Those of its end; none while it lasts, when members are missing that the claims are about."""
+    return claims(study.log()) if (study.status() or {}).get("state") in ("done", "failed") else []
+
+
+def warnings_of_study(study):
+    status = study.status() or {"state": "unknown"}
+    state, reason = status.get("state"), status.get("reason")
+    found = [] if state == "done" else [f"the study is {state}: {reason or 'claims are judged at its end'}"]
+    return found + [f"missed: {text}" for verdict, text in claims_of_study(study) if verdict != "ok"]
 
 
 def warnings_of(run):
@@ -172,8 +191,8 @@ def warnings_of(run):
         found.append(
             f"the run is {status.get('state')}: {status.get('reason') or 'the files show its last commit'}"
         )
-    found += [f"missed: {text}" for verdict, text in claims(run) if verdict != "ok"]
-    found += list(dict.fromkeys(text for level, text in log_lines(run) if level != "info"))
+    found += [f"missed: {text}" for verdict, text in claims(run.log()) if verdict != "ok"]
+    found += list(dict.fromkeys(text for level, text in log_lines(run.log()) if level != "info"))
     for name in run.names("checks"):
         worst = run.array(name)
         if worst is not None and np.isnan(worst).all():
@@ -211,8 +230,10 @@ def result_section(runs):
         state = (run.status() or {}).get("state", "unknown")
         rows.append((name, state, run.committed_epoch(), t_mem, t_gen, delay, rule))
     parts = [table(("run", "state", "committed epoch", "t_mem", "t_gen", "delay", "rule"), rows)]
-    for name, run in runs:
-        found = [(("ok" if verdict == "ok" else "missed", verdict), text) for verdict, text in claims(run)]
+    judged = [(name, claims(run.log())) for name, run in runs]
+    judged += [(name, claims_of_study(study)) for name, study in studies_of(runs)]
+    for name, verdicts in judged:
+        found = [(("ok" if verdict == "ok" else "missed", verdict), text) for verdict, text in verdicts]
         parts.append(f"<h3>{html.escape(name)}: claim against result</h3>" if found else "")
         parts.append(table(("", "claim: result (source)"), found) if found else "")
     return "\n".join(parts)
@@ -220,6 +241,7 @@ def result_section(runs):
 
 def warning_section(runs):
     rows = [(name, ("warning", text)) for name, run in runs for text in warnings_of(run)]
+    rows += [(name, ("warning", text)) for name, study in studies_of(runs) for text in warnings_of_study(study)]
     return table(("run", "warning"), rows) if rows else "<p>None.</p>"
 
 
@@ -227,7 +249,7 @@ def timing_section(runs):
     parts = []
     for name, run in runs:
         seconds = run.series("timing/gop_s")
-        lines = log_lines(run)
+        lines = log_lines(run.log())
         starts = [i for i, (_, text) in enumerate(lines) if text.startswith("phase ")]
         phases = [text for _, text in lines[starts[-1] :]] if starts else []
         end = next((i for i, text in enumerate(phases) if text.startswith("memory:")), len(phases) - 1)

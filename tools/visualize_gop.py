@@ -76,7 +76,7 @@ def top_eigenvalues(run, _):
 def eigenvalue_spectrum(run, epochs):
     epochs = epochs or plot_spectra.spread_epochs(run)
     fig = new_figure(run, "eigenvalue spectra", 7.2, 3.6)
-    grid = fig.add_gridspec(1, 2, width_ratios=(1.6, 1))
+    grid = fig.add_gridspec(1, 2, width_ratios=(1.6, 1), wspace=0.03)
     axes = [fig.add_subplot(grid[0]), fig.add_subplot(grid[1])]
     plot_spectra.spectra(axes[0], run, epochs)
     plot_spectra.cumulative_share(axes[1], run, epochs)

@@ -18,9 +18,9 @@ std::vector<std::int64_t> all_of(IndexRange range) {
   return indices;
 }
 
-/// Adds G^T G of some examples to the tiles `which`. Columns of many tiles are made at a time, and meet every row of tiles
-/// that reaches them.
-void add_to_tiles(const Taps& taps, IndexRange parameters, IndexRange which, std::span<double> out) {
+/// Adds G^T G of some examples, times `share`, to the tiles `which`. Columns of many tiles are made at a time, and meet every
+/// row of tiles that reaches them.
+void add_to_tiles(const Taps& taps, IndexRange parameters, IndexRange which, double share, std::span<double> out) {
   const auto tiles = LowerTiles::of(parameters.size());
   const auto flat = [&](IndexRange of_tiles) {
     return IndexRange{parameters.begin + of_tiles.begin * tiles.width,
@@ -41,7 +41,7 @@ void add_to_tiles(const Taps& taps, IndexRange parameters, IndexRange which, std
       auto tile = at::from_blob(out.data() + (k - which.begin) * tiles.width * tiles.width, {rows.size(), columns.size()},
                                 {tiles.width, 1}, at::kDouble);
       const auto row_offset = rows.begin - flat({first, last + 1}).begin, col_offset = columns.begin - flat(block).begin;
-      tile.addmm_(left.slice(0, row_offset, row_offset + rows.size()), right.slice(1, col_offset, col_offset + columns.size()));
+      tile.addmm_(left.slice(0, row_offset, row_offset + rows.size()), right.slice(1, col_offset, col_offset + columns.size()), 1, share);
     }
   }
 }
@@ -51,7 +51,7 @@ void add_to_tiles(const Taps& taps, IndexRange parameters, IndexRange which, std
 void fill_dense_rows(const GradientMatrix& g, const GopBlock& block, IndexRange rows, std::span<double> out) {
   const auto my_rows = all_of({block.rows.begin + rows.begin, block.rows.begin + rows.end});
   auto panel = at::from_blob(out.data(), {rows.size(), block.cols.size()}, at::kDouble);
-  panel.zero_();
+  const double share = 1 / static_cast<double>(g.rows());
   for (std::int64_t begin = 0; begin < g.rows(); begin += kExampleChunk) {
     const auto chunk = all_of({begin, std::min(begin + kExampleChunk, g.rows())});
     const auto taps = g.fetch_rows([&](int) { return chunk; });
@@ -60,10 +60,9 @@ void fill_dense_rows(const GradientMatrix& g, const GopBlock& block, IndexRange 
     for (auto col = block.cols.begin; col < block.cols.end; col += kColumnBlock) {
       const IndexRange cols{col, std::min(col + kColumnBlock, block.cols.end)};
       panel.slice(1, cols.begin - block.cols.begin, cols.end - block.cols.begin)
-          .addmm_(left, materialise_columns(taps, all_of(cols)));
+          .addmm_(left, materialise_columns(taps, all_of(cols)), begin == 0 ? 0 : 1, share);
     }
   }
-  panel.div_(static_cast<double>(g.rows()));
 }
 
 std::pair<std::int64_t, std::int64_t> LowerTiles::place(std::int64_t k) const {
@@ -78,10 +77,8 @@ void fill_lower_tiles(const GradientMatrix& g, IndexRange parameters, IndexRange
   for (std::int64_t begin = 0; begin < g.rows(); begin += kExampleChunk) {
     const auto chunk = all_of({begin, std::min(begin + kExampleChunk, g.rows())});
     const auto taps = g.fetch_rows([&](int) { return chunk; });
-    if (which.size() > 0) add_to_tiles(taps, parameters, which, out);
+    if (which.size() > 0) add_to_tiles(taps, parameters, which, 1 / static_cast<double>(g.rows()), out);
   }
-  const auto n = static_cast<double>(g.rows());
-  std::ranges::for_each(out, [n](double& value) { value /= n; });
 }
 
 }  // namespace grokscope

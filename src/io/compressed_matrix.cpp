@@ -21,11 +21,11 @@ std::vector<std::int64_t> shape_of_rows(const MatrixSpec& spec, IndexRange rows)
   return shape;
 }
 
-void write_part(const fs::path& path, const MatrixSpec& spec, const Panel& panel) {
+void write_part(const fs::path& path, const MatrixSpec& spec, IndexRange rows, std::span<const std::byte> stored) {
   const auto temporary = temporary_of(path);
   auto file = hdf5::create_file(temporary);
-  auto dataset = hdf5::create_packed_dataset(file, "panel", spec.dtype, shape_of_rows(spec, panel.rows), spec.gzip_level);
-  hdf5::write_rows(dataset, {0, panel.rows.size()}, spec.dtype, panel.bytes.data());
+  auto dataset = hdf5::create_packed_dataset(file, "panel", spec.dtype, shape_of_rows(spec, rows), spec.gzip_level);
+  hdf5::write_rows(dataset, {0, rows.size()}, spec.dtype, stored.data());
   dataset.close();
   file.close();
   publish_file(temporary, path);
@@ -75,9 +75,10 @@ std::vector<PanelHash> write_compressed(const Communicator& comm, const fs::path
     if (progress) progress(round, panels.rounds());
     comm.agree([&] {
       const auto panel = panels.fill(round);
-      if (panel.rows.size() == 0) return;
-      write_part(part_of(path, rows.begin), spec, panel);
-      const auto hash = hash_panel(panel);
+      if (rows.size() == 0) return;
+      const auto stored = panels.stored(panel, rows);
+      write_part(part_of(path, rows.begin), spec, rows, stored);
+      const auto hash = hash_panel(rows, stored);
       if (spec.identity != 0) journal.add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
     });

@@ -30,18 +30,26 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// What is written at a time: still in the caches after it was rounded and hashed, and far below the 32 bits of MPI-IO's counts.
+constexpr std::int64_t kWriteBytes = std::int64_t{4} << 20;
+
+struct StoredRows {
+  IndexRange rows;
+  std::span<const std::byte> bytes;
+};
+
 /// Fills all panels and hands those of every rank to `store` on the root, in turn. Collective over comm.
 void gather_panels(const Communicator& comm, const MatrixSpec& spec, IndexRange my_rows,
                    std::int64_t panel_bytes, const FillRows& fill,
-                   const std::function<void(const Panel&)>& store) {
+                   const std::function<void(const StoredRows&)>& store) {
   Panels panels(comm, spec, my_rows, panel_bytes / comm.size(),
                 fill);  // the root receives one from each rank
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
     std::vector<std::vector<std::byte>> send(static_cast<std::size_t>(comm.size()));
     const auto rows = panels.rows_of(round);
     comm.agree([&] {
-      const auto mine = panels.fill(round);
-      send[0].assign(mine.bytes.begin(), mine.bytes.end());
+      const auto mine = panels.stored(panels.fill(round), rows);
+      send[0].assign(mine.begin(), mine.end());
     });
     const auto begins = comm.all_gather<std::int64_t>({&rows.begin, 1});
     const auto ends = comm.all_gather<std::int64_t>({&rows.end, 1});
@@ -159,6 +167,20 @@ void fill_panel_list(const fs::path& path, std::span<const PanelHash> hashes) {
   sync_file(path);
 }
 
+/// Rounds, hashes and writes a few rows at a time. Returns the hash of the panel.
+PanelHash write_panel(const ParallelDataset& dataset, Panels& panels, const Panel& panel, const MatrixSpec& spec) {
+  const auto row_bytes = std::max<std::int64_t>(1, spec.cols * static_cast<std::int64_t>(size_of(spec.dtype)));
+  const auto height = std::max<std::int64_t>(1, kWriteBytes / row_bytes);
+  HashStream hash;
+  for (auto begin = panel.rows.begin; begin < panel.rows.end; begin += height) {
+    const IndexRange rows{begin, std::min(begin + height, panel.rows.end)};
+    const auto bytes = panels.stored(panel, rows);
+    hash.add(bytes);
+    dataset.write_rows(rows, spec.dtype, bytes);
+  }
+  return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end), hash.value()};
+}
+
 /// Writes the panels of all ranks side by side, those that the journals do not know yet. Returns the hashes of all panels, on
 /// every rank.
 std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
@@ -185,8 +207,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
-      dataset.write_rows(panel.rows, spec.dtype, panel.bytes);
-      const auto hash = hash_panel(panel);
+      const auto hash = write_panel(dataset, panels, panel, spec);
       writeback->add(hash);
       mine.insert(mine.end(), hash.begin(), hash.end());
     });
@@ -233,7 +254,7 @@ NamedArray gather_matrix(const Communicator& comm, const std::string& name, cons
   NamedArray matrix{name, spec.dtype, spec.shape(), {}, spec.description};
   if (comm.is_root()) matrix.bytes.resize(static_cast<std::size_t>(spec.bytes()));
   const auto row_bytes = spec.cols * static_cast<std::int64_t>(size_of(spec.dtype));
-  gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const Panel& panel) {
+  gather_panels(comm, spec, my_rows, panel_bytes, fill, [&](const StoredRows& panel) {
     std::ranges::copy(panel.bytes, matrix.bytes.begin() + panel.rows.begin * row_bytes);
   });
   return matrix;

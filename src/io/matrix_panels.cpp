@@ -42,10 +42,16 @@ Panel Panels::fill(std::int64_t round) {
   const auto rows = rows_of(round);
   values_.resize(static_cast<std::size_t>(rows.size() * spec_.cols));
   fill_(rows, values_);
-  if (spec_.dtype == DType::float64) return {rows, std::as_bytes(std::span(values_))};
-  rounded_.resize(values_.size());
-  std::ranges::transform(values_, rounded_.begin(), [](double value) { return static_cast<float>(value); });
-  return {rows, std::as_bytes(std::span(rounded_))};
+  return {rows, values_};
+}
+
+std::span<const std::byte> Panels::stored(const Panel& panel, IndexRange rows) {
+  const auto values = panel.values.subspan(static_cast<std::size_t>((rows.begin - panel.rows.begin) * spec_.cols),
+                                           static_cast<std::size_t>(rows.size() * spec_.cols));
+  if (spec_.dtype == DType::float64) return std::as_bytes(values);
+  rounded_.resize(values.size());
+  std::ranges::transform(values, rounded_.begin(), [](double value) { return static_cast<float>(value); });
+  return std::as_bytes(std::span(rounded_));
 }
 
 std::int64_t Panels::count() const {
@@ -60,9 +66,8 @@ PanelJournal Panels::journal_of(const std::filesystem::path& path) const {
   return {fmt::format("{}.journal.{}", path.string(), comm_.rank()), key};
 }
 
-PanelHash hash_panel(const Panel& panel) {
-  return {static_cast<std::uint64_t>(panel.rows.begin), static_cast<std::uint64_t>(panel.rows.end),
-          hash_bytes(panel.bytes.data(), panel.bytes.size())};
+PanelHash hash_panel(IndexRange rows, std::span<const std::byte> stored) {
+  return {static_cast<std::uint64_t>(rows.begin), static_cast<std::uint64_t>(rows.end), hash_bytes(stored.data(), stored.size())};
 }
 
 std::vector<PanelHash> gather_hashes(const Communicator& comm, std::span<const std::uint64_t> mine) {

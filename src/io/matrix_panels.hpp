@@ -14,7 +14,7 @@ namespace grokscope {
 
 struct Panel {
   IndexRange rows;
-  std::span<const std::byte> bytes;  ///< valid until the next panel is filled
+  std::span<const double> values;  ///< as formed; valid until the next panel is filled
 };
 
 /// The panels of this rank: equally many on every rank, the last ones empty where a rank has fewer rows.
@@ -29,6 +29,8 @@ class Panels {
   IndexRange rows_of(std::int64_t round) const;
   /// Collective when the filling is.
   Panel fill(std::int64_t round);
+  /// Rows of a panel as they are stored: rounded to float32 where that is asked for. Valid until the next call. Local.
+  std::span<const std::byte> stored(const Panel& panel, IndexRange rows);
 
   /// The journal of this rank for the matrix in the file `path`. What its key names must not differ when an unfinished file
   /// is taken up again. Local.
@@ -45,7 +47,7 @@ class Panels {
   std::vector<float> rounded_;
 };
 
-PanelHash hash_panel(const Panel& panel);
+PanelHash hash_panel(IndexRange rows, std::span<const std::byte> stored);
 
 /// The hashes of all ranks' panels, each given as three numbers in a row, on every rank, sorted by rows. Collective over comm.
 std::vector<PanelHash> gather_hashes(const Communicator& comm, std::span<const std::uint64_t> mine);

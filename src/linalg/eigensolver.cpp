@@ -46,7 +46,7 @@ void check_solvable(const DistributedMatrix& matrix, const SolverChoice& choice)
       rows.local_count(rows.processes - 1) == 0 || cols.local_count(cols.processes - 1) == 0;
   require(choice.solver == Solver::scalapack || !has_empty_piece,
           "ELPA was to run on a grid with empty pieces, where it fails; let choose_solver() shape the grid");
-  if (rows.local_count(0) * cols.local_count(0) > INT32_MAX) {
+  if (!fits_32_bits(matrix.rows(), choice)) {
     throw_on_all_ranks<EnvironmentError>(
         fmt::format("a matrix of size {} on a {} x {} grid is too large for {} (it indexes each rank's piece "
                     "with 32 bits), use more "

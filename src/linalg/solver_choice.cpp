@@ -116,4 +116,9 @@ SolverChoice choose_solver(const SolverRequest& request) {
   return choice;
 }
 
+bool fits_32_bits(std::int64_t n, const SolverChoice& choice) {
+  const BlockCyclic rows{n, choice.nb, choice.shape.rows}, cols{n, choice.nb, choice.shape.cols};
+  return rows.local_count(0) * cols.local_count(0) <= INT32_MAX;  // the first process has the most
+}
+
 }  // namespace grokscope

@@ -36,4 +36,7 @@ struct SolverChoice {
 /// Throws UserError when `wanted` is not a name from formats.md. Local.
 SolverChoice choose_solver(const SolverRequest& request);
 
+/// Whether 32 bits count the elements of each rank's piece of an n x n matrix, as ScaLAPACK and ELPA do. Local.
+bool fits_32_bits(std::int64_t n, const SolverChoice& choice);
+
 }  // namespace grokscope

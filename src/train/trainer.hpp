@@ -60,7 +60,8 @@ class Trainer {
   /// Share of the training split that a pass over all of it answers correctly. Collective.
   double accuracy(const StepPass& full_batch) const;
   std::pair<double, double> score(const Dataset& split) const;
-  void reduce_gradients(Pass& pass);
+  /// Keeps the gradient of the mean, from this rank's sums and the number of all examples; whether it is finite. Collective.
+  bool take_gradients(const std::vector<at::Tensor>& sums, double count);
   void constrain_norm();
 
   const Communicator& comm_;
@@ -75,7 +76,8 @@ class Trainer {
   std::int64_t step_ = 0;
   mutable std::int64_t order_epoch_ = -1;
   mutable at::Tensor order_;  ///< of the present epoch's examples, for minibatches
-  std::vector<at::Tensor> gradients_;
+  at::Tensor flat_;                    ///< the gradient of the mean loss, one parameter behind the other
+  std::vector<at::Tensor> gradients_;  ///< its parts, in the shapes of the parameters
   std::vector<at::Tensor> mask_;  ///< empty: every entry learns
   double initial_norm_;  ///< of all parameters; constrain_norm keeps it
 };

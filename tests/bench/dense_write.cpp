@@ -1,9 +1,8 @@
 // How close to the disk is the writing of a dense GOP that no rank can hold, and how close to dgemm is its forming?
-//   mpirun -n 2 bench_dense_write FOLDER [--width 45056] [--examples 512] [--repeats 5]
+//   mpirun -n 2 bench_dense_write FOLDER [--width 45056] [--repeats 5]
 // In turn, each timed to the end of its sync, in one folder: a bare MPI-IO collective write of as many bytes, our matrix file
-// with rows that cost nothing, and our matrix file with rows formed from factors. Medians, and ratios of them.
-// On 2 AMD EPYC cores and a virtual disk (8.12 GB, 3 repeats, 1.98 GB of memory in all): bare 315 MB/s, formed and written 224
-// MB/s, where forming alone would give 284: 72 GFLOP/s, 0.84 of dgemm.
+// with rows that cost nothing, and our matrix file with rows formed from the factors of 256 and of 512 examples. Each repeat, then
+// medians and ratios of them. The README has the numbers.
 #include <fmt/format.h>
 #include <mpi.h>
 
@@ -11,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <numeric>
 #include <random>
 
@@ -28,7 +28,6 @@ namespace fs = std::filesystem;
 struct Options {
   fs::path folder = ".";
   std::int64_t width = 45056;
-  std::int64_t examples = 512;
   int repeats = 5;
   std::int64_t panel_bytes = 500'000'000;
 };
@@ -39,8 +38,8 @@ double median(std::vector<double> values) {
 }
 
 /// One layer of `width` parameters, [width / 256, 256], with random float32 factors.
-GradientMatrix random_gradients(const Communicator& comm, const Options& o) {
-  const auto mine = even_share(o.examples, comm.size(), comm.rank());
+GradientMatrix random_gradients(const Communicator& comm, const Options& o, std::int64_t examples) {
+  const auto mine = even_share(examples, comm.size(), comm.rank());
   at::manual_seed(static_cast<std::uint64_t>(comm.rank()));
   Tap tap{"W", "layer", 0, o.width / 256, 256, false, {}};
   tap.uses.push_back({Factor::dense(at::randn({mine.size(), tap.rows})), Factor::dense(at::randn({mine.size(), tap.cols}))});
@@ -99,42 +98,69 @@ double dgemm_rate(const Communicator& comm) {
   return median(rates);
 }
 
-void run(const Communicator& comm, const Options& o) {
-  const auto g = random_gradients(comm, o);
+/// Forms and writes; returns the seconds of both together, and adds up those of the forming.
+double formed_write(const Communicator& comm, const Options& o, const fs::path& path, const GradientMatrix& g, double& forming) {
   const IndexRange all{0, o.width};
-  std::vector<double> bare, free_rows, formed, forming, rates;
+  double spent = 0;
+  const double seconds = our_write(comm, o, path, [&](IndexRange rows, std::span<double> out) {
+    const Stopwatch watch;
+    fill_dense_rows(g, {all, all}, rows, out);
+    spent += watch.seconds();
+  });
+  forming = comm.max(spent);
+  return seconds;
+}
+
+/// Seconds of every repeat.
+struct Times {
+  std::vector<double> bare, free_rows, dgemm_rates;
+  std::map<std::int64_t, std::vector<double>> formed, forming;  ///< by the number of examples
+};
+
+void report(const Options& o, const Times& t, int ranks, double memory) {
+  const double elements = static_cast<double>(o.width) * static_cast<double>(o.width), bytes = 4 * elements;
+  const auto rate = [&](const std::vector<double>& s) { return bytes / median(s) / 1e6; };
+  fmt::print("{:.2f} GB, P = {}, {} rank(s), medians of {} repeats, memory {:.2f} GB in all\n", bytes / 1e9, o.width, ranks,
+             t.bare.size(), memory / 1e9);
+  fmt::print("bare MPI-IO                  {:>6.0f} MB/s\n", rate(t.bare));
+  fmt::print("matrix file                  {:>6.0f} MB/s = {:.2f} of bare (rows that cost nothing)\n", rate(t.free_rows),
+             median(t.bare) / median(t.free_rows));
+  for (const auto& [examples, seconds] : t.formed) {
+    const auto& forming = t.forming.at(examples);
+    const double flops = 2 * static_cast<double>(examples) * elements / median(forming);
+    fmt::print("formed and written, N = {:4} {:>6.0f} MB/s = {:.2f} of bare, {:.2f} of forming alone, which gives {:.0f} MB/s: "
+               "{:.1f} GFLOP/s = {:.2f} of dgemm\n",
+               examples, rate(seconds), median(t.bare) / median(seconds), median(forming) / median(seconds), rate(forming), flops / 1e9,
+               flops / median(t.dgemm_rates));
+  }
+}
+
+void run(const Communicator& comm, const Options& o) {
   const auto path = o.folder / "bench_dense_write.h5";
   const auto cleaned = [&](double seconds) {
     comm.on_root([&] { fs::remove(path); });
     return seconds;
   };
+  Times t;
   for (int r = 0; r < o.repeats; ++r) {
-    bare.push_back(cleaned(bare_write(comm, o, path)));
-    free_rows.push_back(cleaned(our_write(comm, o, path, [](IndexRange, std::span<double> out) {
+    t.bare.push_back(cleaned(bare_write(comm, o, path)));
+    t.free_rows.push_back(cleaned(our_write(comm, o, path, [](IndexRange, std::span<double> out) {
       if (!out.empty() && out.back() == 0) fill_with_noise(out);  // once: the buffer stays
     })));
-    rates.push_back(dgemm_rate(comm) * comm.size());
-    double spent = 0;
-    formed.push_back(cleaned(our_write(comm, o, path, [&](IndexRange rows, std::span<double> out) {
-      const Stopwatch watch;
-      fill_dense_rows(g, {all, all}, rows, out);
-      spent += watch.seconds();
-    })));
-    forming.push_back(comm.max(spent));
+    t.dgemm_rates.push_back(dgemm_rate(comm) * comm.size());
+    if (comm.is_root()) fmt::print("repeat {}: bare {:.1f} s, matrix file {:.1f} s", r, t.bare.back(), t.free_rows.back());
+    for (const std::int64_t examples : {256, 512}) {
+      double forming = 0;
+      t.formed[examples].push_back(cleaned(formed_write(comm, o, path, random_gradients(comm, o, examples), forming)));
+      t.forming[examples].push_back(forming);
+      if (comm.is_root()) fmt::print(", N = {}: {:.1f} s, forming {:.1f} s", examples, t.formed[examples].back(), forming);
+    }
+    if (comm.is_root()) fmt::print(", dgemm {:.1f} GFLOP/s\n", t.dgemm_rates.back() / 1e9);
+    std::fflush(stdout);
   }
   double memory = peak_memory_bytes();
   comm.sum_in_rank_order({&memory, 1});
-  if (!comm.is_root()) return;
-  const double bytes = 4.0 * static_cast<double>(o.width) * static_cast<double>(o.width);
-  const double flops = 2.0 * static_cast<double>(o.examples) * static_cast<double>(o.width) * static_cast<double>(o.width);
-  const auto rate = [&](const std::vector<double>& s) { return bytes / median(s) / 1e6; };
-  fmt::print("{:.2f} GB, P = {}, N = {}, {} rank(s), {} repeats, memory {:.2f} GB in all\n", bytes / 1e9, o.width, o.examples,
-             comm.size(), o.repeats, memory / 1e9);
-  fmt::print("bare MPI-IO          {:>8.0f} MB/s\n", rate(bare));
-  fmt::print("matrix file          {:>8.0f} MB/s = {:.2f} of bare (rows that cost nothing)\n", rate(free_rows), median(bare) / median(free_rows));
-  fmt::print("formed and written   {:>8.0f} MB/s = {:.2f} of bare; {:.2f} of what forming alone would give\n", rate(formed),
-             median(bare) / median(formed), median(forming) / median(formed));
-  fmt::print("forming              {:>8.1f} GFLOP/s = {:.2f} of dgemm\n", flops / median(forming) / 1e9, flops / median(forming) / median(rates));
+  if (comm.is_root()) report(o, t, comm.size(), memory);
 }
 
 }  // namespace
@@ -148,7 +174,6 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const auto value = [&] { return i + 1 < argc ? std::atoll(argv[++i]) : 0; };
     if (std::strcmp(argv[i], "--width") == 0) options.width = value() / 256 * 256;
-    else if (std::strcmp(argv[i], "--examples") == 0) options.examples = value();
     else if (std::strcmp(argv[i], "--repeats") == 0) options.repeats = static_cast<int>(value());
     else options.folder = argv[i];
   }

@@ -71,6 +71,16 @@ TEST(SolverChoice, ManyMatricesAreSolvedOneOnEachRank) {
   EXPECT_EQ(choose_solver({.n = 20000, .ranks = 4, .matrices = 7}).solver, Solver::two_stage);
 }
 
+TEST(SolverChoice, KnowsTheLastSizeThat32BitsIndex) {
+  const auto fits = [](std::int64_t n, int ranks) { return fits_32_bits(n, choose_solver({.n = n, .ranks = ranks, .wanted = "elpa1"})); };
+  EXPECT_TRUE(fits(46'340, 1));  // 46,340^2 < 2^31 < 46,341^2
+  EXPECT_FALSE(fits(46'341, 1));
+  EXPECT_TRUE(fits(65'535, 2));  // 65,535 x 32,768: the first of two processes has a block more than half
+  EXPECT_FALSE(fits(65'536, 2));
+  EXPECT_TRUE(fits(92'672, 4));  // 46,336 x 46,336
+  EXPECT_FALSE(fits(92'736, 4));  // 46,400 x 46,400
+}
+
 TEST(SolverChoice, AnEmptyMatrixIsLapacks) {
   EXPECT_EQ(choose_solver({.n = 0, .ranks = 4}).solver, Solver::lapack);
 }

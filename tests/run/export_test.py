@@ -3,6 +3,8 @@
 One run keeps dense matrices, another one factors, a third nothing but checkpoints: what `grokscope export` and the Python
 reader rebuild must be what the first one stored, for full matrices, layers and blocks, on any rank count.
 """
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +31,15 @@ def storing(base, policy):
 def dense_of(run, layer=None):
     with h5py.File(run / ("gop_layers.h5" if layer else "gop_full.h5")) as file:
         return file[f"epoch_{EPOCH}/{layer}/gop" if layer else f"epoch_{EPOCH}/gop"][()]
+
+
+def seen_by_h5dump(path, name, rows, cols):
+    """A block of a dataset as a program sees it that knows nothing of us: numbers as text, to the last bit."""
+    corner, size = f"{rows.start},{cols.start}", f"{rows.stop - rows.start},{cols.stop - cols.start}"
+    text = subprocess.run(["h5dump", "-y", "-w", "0", "-m", "%.17g", "-d", name, "-s", corner, "-c", size, str(path)],
+                          capture_output=True, text=True, check=True).stdout
+    numbers = re.search(r"DATA \{(.*?)\}", text, re.S)[1]
+    return np.array([float(x) for x in numbers.replace(",", " ").split()]).reshape(rows.stop - rows.start, -1)
 
 
 def layers_of(run):
@@ -89,6 +100,10 @@ class ExportTest(ProgramTest):
             mine = [(first, first + size) for name, first, size in places if name.decode() == layer]
             block = slice(min(mine)[0], max(mine)[1])
             np.testing.assert_array_equal(dense_of(run, layer), whole[block, block], layer)
+        # Two links away: the view names the segment, the segment the file of the matrix.
+        rows, cols = slice(len(whole) - 3, len(whole)), slice(1, 5)
+        found = seen_by_h5dump(run / "gop_full.h5", f"/epoch_{EPOCH}/gop", rows, cols)
+        np.testing.assert_array_equal(found, whole[rows, cols])
 
     def test_python_rebuilds_any_block(self):
         for name in MODELS:

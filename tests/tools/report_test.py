@@ -85,6 +85,27 @@ class ContentTest(Case):
             self.assertIn(part, text)
         self.assertNotIn("<disk>", text)
 
+    def test_members_bring_the_claims_of_their_study(self):
+        study = self.folder / "seeds"
+        for name in ("a", "b"):
+            make_run(study / "members" / name, Shape(tracked=3, with_gop=False))
+        (study / "log.txt").write_text(LOG.replace("gop_trace within", "median over seeds of gop_trace within"))
+        page = self.folder / "page.html"
+        claim = "median over seeds of gop_trace within 0 .. 9: 7 (Eq. 3)"
+        report.main([str(study), "-o", str(page)])
+        self.assertNotIn(claim, page.read_text(), "a folder of runs is no study")
+        h5py.File(study / "study.h5", "w").close()
+        (study / "STATUS").write_text('{"state": "checkpointed", "reason": "received SIGTERM"}')
+        report.main([str(study), "-o", str(page)])
+        self.assertNotIn(claim, page.read_text(), "what an interrupted study says of claims is not its last word")
+        self.assertIn("the study is checkpointed: received SIGTERM", page.read_text())
+        (study / "STATUS").write_text('{"state": "done", "reason": ""}')
+        report.main([str(study), "-o", str(page)])
+        text = page.read_text()
+        self.assertEqual(text.count(claim), 1)
+        self.assertIn("study seeds: claim against result", text)
+        self.assertEqual(text.count("missed: test_acc above 2: 1 (Fig. 1)"), 1)
+
     def test_nothing_is_loaded_from_elsewhere(self):
         text, _ = self.write("run")
         self.assertIsNone(re.search(r"""(src|href)\s*=\s*["'](?!data:)""", text))
