@@ -60,10 +60,14 @@ class Scale {
     return this.logarithmic && this.high - this.low >= 1 ? this.decades() : this.steps();
   }
   decades() {
-    const every = Math.ceil((this.high - this.low) / 7);
+    const range = this.high - this.low;
+    const every = Math.ceil(range / 7);
+    const within = range < 2 ? [1, 2, 5] : [1];  // two decades may hold one power of ten
     const found = [];
-    for (let e = Math.ceil(this.low); e <= this.high; e += every) found.push(10 ** e);
-    return found;
+    for (let e = every > 1 ? Math.ceil(this.low) : Math.floor(this.low); e <= this.high; e += every) {
+      found.push(...within.map((n) => n * 10 ** e));
+    }
+    return found.filter((tick) => tick >= 10 ** this.low && tick <= 10 ** this.high);
   }
   steps() {
     const [low, high] = this.logarithmic ? [10 ** this.low, 10 ** this.high] : [this.low, this.high];
