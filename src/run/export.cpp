@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <tuple>
 
 #include "gop/dense_rows.hpp"
 #include "io/durable_file.hpp"
@@ -76,15 +75,15 @@ struct StoredMatrix {
 
 /// Where the wanted parameters' matrix lies. That of a layer first: a block of the full one may differ from it by a rounding.
 std::optional<StoredMatrix> find_matrix(const RunConfiguration& c, const ExportRequest& r, IndexRange whole) {
-  std::vector<std::tuple<fs::path, std::string, std::int64_t>> places;
-  if (!r.layer.empty()) places.push_back({c.run_directory / "gop_layers.h5", r.moment + "/" + r.layer, whole.begin});
-  places.push_back({c.run_directory / "gop_full.h5", r.moment, 0});
-  for (const auto& [path, group, first] : places) {
-    if (!fs::exists(path)) continue;
-    const auto file = hdf5::open_file(path);
-    if (!hdf5::exists(file, group + "/gop")) continue;
-    return StoredMatrix{path, group + "/gop", first,
-                        attribute_value<std::int64_t>(hdf5::read_attributes(hdf5::open_group(file, group)), "n_examples")};
+  const auto full = c.run_directory / "gop_full.h5";
+  std::vector<StoredMatrix> places;
+  if (!r.layer.empty()) places.push_back({c.run_directory / "gop_layers.h5", r.moment + "/" + r.layer + "/gop", whole.begin});
+  places.push_back({full, r.moment + "/gop", 0});
+  for (auto& place : places) {
+    if (!fs::exists(place.path) || !hdf5::exists(hdf5::open_file(place.path), place.name)) continue;
+    const auto moment = hdf5::open_group(hdf5::open_file(full), r.moment);
+    place.examples = attribute_value<std::int64_t>(hdf5::read_attributes(moment), "n_examples");
+    return place;
   }
   return std::nullopt;
 }
