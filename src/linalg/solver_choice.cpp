@@ -27,6 +27,12 @@ namespace {
 //
 // lapack is dsyevd_2stage. In one stage dsyevd takes .011 | .009, .079 | .047, .630 | .394, 4.57 | 2.74 and - | 25.3.
 //
+// with the vectors of the 100 largest, 2 ranks (LAPACK: dsyevr on 2 threads), for a caller who wants no more of them
+//      n     lapack     two_stage + Lanczos     pdsyevr     elpa1     elpa2
+//   2000       .437                    1.40        .686      .669      .575
+//   4000       2.71                    3.70        4.92      4.25      2.87
+//   8000       23.8                    15.0         -        37.7      17.0
+//
 // Beyond two ranks everything is extrapolated: two cores were at hand. A serial part and one that is divided (Amdahl), fitted to
 // the two columns, let elpa2 overtake two_stage on 7 ranks at 4,000, and never at 2,000 and 8,000: two points decide nothing. The
 // last part of two_stage is the band matrix, which one rank solves, so that ELPA, all distributed, must win on many.
