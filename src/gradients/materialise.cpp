@@ -59,8 +59,22 @@ void add_use(const Use& use, std::int64_t group, IndexRange rows, at::Tensor tar
   }
 }
 
+/// True where an example's gradient is one outer product: it need not be added to anything.
+bool is_one_product(const Tap& tap) {
+  if (tap.uses.size() != 1) return false;
+  const auto& use = tap.uses.front();
+  return use.groups == 1 && use.tokens == 1 && use.out.kind != Kind::one_hot && use.in.kind != Kind::one_hot;
+}
+
 /// Rows `rows` of the gradients with respect to one parameter as a matrix, [n, rows, width].
 at::Tensor materialise_rows(const Tap& tap, std::int64_t n, IndexRange rows) {
+  if (is_one_product(tap)) {
+    const auto& use = tap.uses.front();
+    const auto out = on_cpu(explicit_factor(use.out, n, 0, 1).slice(2, rows.begin, rows.end));
+    const auto in = on_cpu(explicit_factor(use.in, n, 0, 1));
+    auto product = at::empty({n, rows.size(), tap.width()}, at::kDouble);
+    return at::mul_out(product, out.select(1, 0).unsqueeze(2), in.select(1, 0).unsqueeze(1));
+  }
   auto result = at::zeros({n, rows.size(), tap.width()}, at::kDouble);
   for (const auto& use : tap.uses) {
     for (std::int64_t g = 0; g < use.groups; ++g) {

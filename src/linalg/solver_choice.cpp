@@ -14,18 +14,30 @@ namespace grokscope {
 namespace {
 
 // Seconds for one solve, with the move to the solver's grid (tests/bench/linalg_solvers.cpp): one thread a rank, nb = 64,
-// 2 AMD EPYC cores (AVX-512), the best of 2 to 4 runs, on 1 rank / on 2 ranks. LAPACK always works on rank 0 alone.
+// 2 virtual cores of an Intel Xeon (AVX-512), the best of 5 interleaved runs to n = 2,000, of 2 at 4,000, one run at 8,000;
+// on 1 rank / on 2 ranks. LAPACK always works on rank 0 alone; what it would take with two threads stands behind the bar.
 //
-//            eigenvalues alone                                                      with all vectors, 2 ranks
-//      n     lapack   two_stage     scalapack     elpa1        elpa2              lapack   scalapack   elpa1   elpa2
-//    250       .003   .004 / .004   .004 / .004   .005 / .004  .007 / .005
-//    500       .015   .016 / .015   .017 / .016   .022 / .016  .034 / .022          .034        .032    .038    .065
-//   1000       .075   .080 / .066   .090 / .079   .121 / .083  .153 / .100          .204        .219    .198    .414
-//   2000       .453   .466 / .346   .640 / .449   .803 / .529  .823 / .530          1.58        1.29    1.20    2.61
-//   4000       3.18   2.86 / 1.95   7.89 / 5.29   9.51 / 6.20  4.97 / 3.29
+// eigenvalues alone
+//      n     lapack          two_stage       scalapack      pdsyevr        elpa1          elpa2
+//    500     .015 | .026     .017 / .016     .018 / .017    .014 / .047    .022 / .017    .028 / .020
+//   1000     .073 | .109     .084 / .069     .127 / .090    .102 / .230    .173 / .094    .145 / .097
+//   2000     .408 | .495     .419 / .332     .914 / .601    .690 / 1.24    1.07 / .655    .741 / .496
+//   4000     2.73 | 2.57     2.76 / 1.89     6.98 / 3.87    4.90 / 7.02    8.05 / 4.39    4.47 / 2.60
+//   8000     21.9 | 16.7     18.7 / 12.2                                   -    / 43.4    30.4 / 19.9
 //
-// The last .6 s of two_stage at 4000 are the band matrix, which one rank solves: ELPA's two stages, all distributed, must
-// win on many ranks. That this happens beyond 16 is an extrapolation: two cores were at hand.
+// lapack is dsyevd_2stage. In one stage dsyevd takes .011 | .009, .079 | .047, .630 | .394, 4.57 | 2.74 and - | 25.3.
+//
+// with the vectors of the 100 largest, 2 ranks (LAPACK: dsyevr on 2 threads), for a caller who wants no more of them
+//      n     lapack     two_stage + Lanczos     pdsyevr     elpa1     elpa2
+//   2000       .437                    1.40        .686      .669      .575
+//   4000       2.71                    3.70        4.92      4.25      2.87
+//   8000       23.8                    15.0         -        37.7      17.0
+//
+// Beyond two ranks everything is extrapolated: two cores were at hand. A serial part and one that is divided (Amdahl), fitted to
+// the two columns, let elpa2 overtake two_stage on 7 ranks at 4,000, and never at 2,000 and 8,000: two points decide nothing. The
+// last part of two_stage is the band matrix, which one rank solves, so that ELPA, all distributed, must win on many.
+//
+// All vectors, AMD EPYC, n = 2000: lapack 1.58 on one rank; scalapack (pdsyevd) 1.29, elpa1 1.20, elpa2 2.61 on two.
 constexpr std::int64_t kTwoStageFromSize = 1000;
 constexpr std::int64_t kTwoStageFromSizeAlone = 3000;
 constexpr int kTwoStageUpToRanks = 16;

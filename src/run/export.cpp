@@ -8,6 +8,7 @@
 #include "gop/dense_rows.hpp"
 #include "io/durable_file.hpp"
 #include "io/hdf5.hpp"
+#include "io/matrix_block.hpp"
 #include "io/matrix_file.hpp"
 #include "probes/factors.hpp"
 #include "probes/tracked_examples.hpp"
@@ -64,6 +65,29 @@ fs::path output_of(const RunConfiguration& c, const ExportRequest& r) {
   return c.run_directory / "export" / (name + name_part("rows", r.rows) + name_part("cols", r.cols) + ".h5");
 }
 
+/// A matrix that the run has stored: its rows and columns are the flat parameters from `first` on.
+struct StoredMatrix {
+  fs::path path;
+  std::string name;
+  std::int64_t first = 0;
+  std::int64_t examples = 0;
+};
+
+/// Where the wanted parameters' matrix lies. That of a layer first: a block of the full one may differ from it by a rounding.
+std::optional<StoredMatrix> find_matrix(const RunConfiguration& c, const ExportRequest& r, IndexRange whole) {
+  const auto full = c.run_directory / "gop_full.h5";
+  std::vector<StoredMatrix> places;
+  if (!r.layer.empty()) places.push_back({c.run_directory / "gop_layers.h5", r.moment + "/" + r.layer + "/gop", whole.begin});
+  places.push_back({full, r.moment + "/gop", 0});
+  for (auto& place : places) {
+    if (!fs::exists(place.path) || !hdf5::exists(hdf5::open_file(place.path), place.name)) continue;
+    const auto moment = hdf5::open_group(hdf5::open_file(full), r.moment);
+    place.examples = attribute_value<std::int64_t>(hdf5::read_attributes(moment), "n_examples");
+    return place;
+  }
+  return std::nullopt;
+}
+
 /// Where factors that hold the wanted parameters may lie, the full ones first.
 std::optional<std::pair<fs::path, std::string>> find_factors(const RunConfiguration& c, const ExportRequest& r) {
   std::vector<std::pair<fs::path, std::string>> places{{c.run_directory / "gop_full.h5", r.moment + "/factors"}};
@@ -74,12 +98,14 @@ std::optional<std::pair<fs::path, std::string>> find_factors(const RunConfigurat
   return std::nullopt;
 }
 
+IndexRange shifted(IndexRange range, std::int64_t by) { return {range.begin + by, range.end + by}; }
+
 /// The gradients at the checkpoint of the moment, of the examples that the run tracked.
 GradientMatrix gradients_at_checkpoint(const Communicator& comm, RunConfiguration& c, const std::string& moment) {
   comm.agree([&] {
     const auto path = c.run_directory / "checkpoints" / (moment + ".h5");
     if (!fs::exists(path)) {
-      throw UserError(fmt::format("{} has neither factors nor a checkpoint of {} (a GOP is rebuilt from one or the other), see "
+      throw UserError(fmt::format("{} has no matrix, no factors and no checkpoint of {} (a GOP is read or rebuilt from one of them), see "
                                   "'ls {}'", c.run_directory.string(), moment, (c.run_directory / "checkpoints").string()));
     }
     c.task->restore_data(read_data(c.run_directory / "data.h5"));
@@ -107,32 +133,39 @@ fs::path run_export(const Communicator& comm, RunConfiguration& c, const ExportR
   set_threads(static_cast<int>(c.limits.threads_per_rank));
   auto log = comm.is_root() ? Log::speaking(options.verbosity) : Log::silent();
   GopBlock block;
+  std::optional<StoredMatrix> matrix;
   std::optional<std::pair<fs::path, std::string>> factors;
   const auto output = output_of(c, request);
   comm.agree([&] {
     c.task->build_model(c.training);
     const auto whole = matrix_range(c.task->model().parameters, request.layer);
     block = {part_of(whole, request.rows, "rows"), part_of(whole, request.cols, "columns")};
-    factors = find_factors(c, request);
+    matrix = find_matrix(c, request, whole);
+    if (!matrix) factors = find_factors(c, request);
   });
   comm.on_root([&] { fs::create_directories(output.parent_path().empty() ? "." : output.parent_path()); });
-  const auto source = factors ? "factors" : "checkpoint";
-  log.info("rebuilding {} x {} of {} from its {}", block.rows.size(), block.cols.size(), request.moment, source);
-  const auto g = factors ? read_factors(comm, factors->first, factors->second) : gradients_at_checkpoint(comm, c, request.moment);
+  const auto source = matrix ? "matrix" : factors ? "factors" : "checkpoint";
+  log.info("taking {} x {} of {} from its {}", block.rows.size(), block.cols.size(), request.moment, source);
+  std::optional<GradientMatrix> g;
+  if (!matrix) g = factors ? read_factors(comm, factors->first, factors->second) : gradients_at_checkpoint(comm, c, request.moment);
+  const FillRows fill = [&](IndexRange rows, std::span<double> out) {
+    if (g) return fill_dense_rows(*g, block, rows, out);
+    read_matrix_block(matrix->path, matrix->name, shifted(rows, block.rows.begin - matrix->first),
+                      shifted(block.cols, -matrix->first), out);
+  };
 
   const MatrixSpec spec{block.rows.size(), block.cols.size(),
                         c.storage.float_precision == "float32" ? DType::float32 : DType::float64, 0,
                         {"gradient outer product", "loss^2/parameter^2",
                          "block of C = (1/N) sum_i g_i g_i^T; first_row and first_col count in the order of /parameters"}};
   const auto temporary = output.string() + ".tmp";
-  write_matrix_file(comm, temporary, "gop", spec, even_share(spec.rows, comm.size(), comm.rank()), kPanelBytes,
-                    [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, block, rows, out); });
+  write_matrix_file(comm, temporary, "gop", spec, even_share(spec.rows, comm.size(), comm.rank()), kPanelBytes, fill);
   comm.on_root([&] {
     auto file = hdf5::open_file_for_update(temporary);
     hdf5::write_attributes(hdf5::open_group(file, "/"),
                            {{"experiment", c.experiment.name}, {"moment", request.moment}, {"layer", request.layer},
                             {"first_row", block.rows.begin}, {"first_col", block.cols.begin}, {"definition", std::string("second_moment")},
-                            {"normalisation", std::string("1/N")}, {"n_examples", g.rows()}, {"source", std::string(source)}});
+                            {"normalisation", std::string("1/N")}, {"n_examples", g ? g->rows() : matrix->examples}, {"source", std::string(source)}});
     file.close();
     publish_file(temporary, output);
   });

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How near to the truth is the plan?
 
-    plan_accuracy.py PATH_OF_GROKSCOPE [--folder SCRATCH]
+    plan_accuracy.py PATH_OF_GROKSCOPE [--folder SCRATCH] [--only quick/07]
 
 For each case below: what `grokscope check` says of a training step, of a tracked moment and of a stored one, and what a short
 run of the same configuration on as many ranks took (/timing of metrics.h5, medians). The machine must be quiet.
@@ -25,7 +25,7 @@ CASES = [
     ("quick/08_doshi_polynomials.yaml", ["training.epochs=40", "gop_tracking.frequency=10"]),
     ("quick/03_nanda_progress.yaml", ["training.epochs=60", "gop_tracking.frequency=20"]),
     ("03_nanda_progress.yaml", ["training.epochs=60", "gop_tracking.frequency=20"]),
-    ("quick/07_thilak_slingshot.yaml", ["training.epochs=200", "gop_tracking.frequency=50"]),
+    ("quick/07_thilak_slingshot.yaml", ["training.steps=200", "gop_tracking.frequency=50"]),
 ]
 
 
@@ -55,10 +55,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--folder")
+    parser.add_argument("--only", default="", help="cases whose path has this in it")
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
     print(f"{'configuration':34} {'ranks':>5} | {'step: plan':>11} {'run':>9} {'ratio':>6} | {'moment: plan':>12} {'run':>9} {'ratio':>6}")
-    for config, overrides in CASES:
+    for config, overrides in (case for case in CASES if arguments.only in case[0]):
         for ranks in (1, 2):
             path, changes = str(REPOSITORY / "configs" / config), overrides + SPARSE
             with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:

@@ -127,6 +127,27 @@ class ExportTest(ProgramTest):
             found, _ = self.export(self.runs[name, "factors"], "--rows", "2:7", "--cols", ":5", ranks=2)
             self.assert_close(found, whole[2:7, :5], f"{name} block")
 
+    def test_export_copies_what_is_stored(self):
+        for name in MODELS:
+            dense = self.runs[name, True]
+            for layer in (None, *layers_of(dense)):
+                found, attributes = self.export(dense, *(("--layer", layer) if layer else ()), ranks=2)
+                np.testing.assert_array_equal(found, dense_of(dense, layer), f"{name} {layer}")
+                self.assertEqual(np.bytes_(attributes["source"]), b"matrix")
+            _, rebuilt = self.export(self.runs[name, False])
+            self.assertEqual(attributes["n_examples"], rebuilt["n_examples"])
+        layers_only = self.train("layers-only", variant(storing(TRANSFORMER, True), storage={"store_full_gop": False}))
+        full_only = self.train("full-only", variant(storing(TRANSFORMER, True), storage={"store_layer_gops": False}))
+        for layer in layers_of(layers_only):
+            found, _ = self.export(full_only, "--layer", layer)
+            self.assert_close(found, dense_of(layers_only, layer), layer)
+        dense = self.runs["transformer", True]
+        for layer in layers_of(dense):
+            found, attributes = self.export(layers_only, "--layer", layer, "--rows", "1:", "--cols", ":2", ranks=2)
+            np.testing.assert_array_equal(found, dense_of(layers_only, layer)[1:, :2], layer)
+            self.assertEqual(np.bytes_(attributes["source"]), b"matrix")
+            self.assert_close(found, dense_of(dense, layer)[1:, :2], layer)
+
     def test_export_rebuilds_a_layer(self):
         run, dense = self.runs["transformer", "factors"], self.runs["transformer", True]
         for layer in layers_of(dense):
