@@ -117,18 +117,6 @@ class StopTest(StudyProgram):
         self.assertNotEqual(self.wait(process).code, 0)
         self.assert_resumes("at_once", ranks=3)
 
-    def test_members_of_three_ranks(self):
-        def config(name):
-            return self.write_study(name, LONG, {"seeds": [0, 1], "ranks_per_member": 3})
-        self.assertEqual(self.call("run", config("wide"), "--verbosity", "quiet", ranks=3).code, 0)
-        process = self.start("run", config("wide_killed"), "--verbosity", "quiet", ranks=3)
-        wait_for_rows(self.folder / "wide_killed" / "members" / "seed=0", 100, process)
-        os.kill(children_of(process.pid)[1], signal.SIGKILL)
-        self.assertNotEqual(self.wait(process).code, 0)
-        self.assertEqual(self.call("run", config("wide_killed"), "--verbosity", "quiet", ranks=3).code, 0)
-        for member in MEMBERS[:2]:
-            self.assert_same_runs(self.folder / "wide" / "members" / member, self.folder / "wide_killed" / "members" / member)
-
     def test_a_study_that_is_done_stays_as_it_is(self):
         before = {path: path.stat().st_mtime_ns for path in (self.folder / "whole").rglob("metrics.h5")}
         self.assertEqual(len(before), 3)
