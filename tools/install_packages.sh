@@ -1,7 +1,7 @@
 #!/bin/bash
 # Is every package of tools/packages.txt here? Installs the missing ones (Debian 12; as root, or by sudo without a
 # password), otherwise prints the line to give to an administrator and exits 3. Called by quickstart.sh and test.sh.
-# Those marked [cluster] count only with the argument --cluster.
+# Those marked [ci] count only with the argument --ci.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C.UTF-8 PATH="$PATH:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -12,7 +12,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 fi
 
 left_out='\[cluster\]'
-[[ ${1:-} == --cluster ]] && left_out='^$'
+[[ ${1:-} == --ci ]] && left_out='^$'
 mapfile -t wanted < <(grep -v "$left_out" tools/packages.txt | sed 's/#.*//' | xargs -n 1)
 installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p')
 mapfile -t missing < <(printf '%s\n' "${wanted[@]}" | grep -vxF -f <(echo "$installed") || true)

@@ -82,7 +82,7 @@ replicate() {
   fi
 }
 
-if [[ ${1:-} == "" ]]; then tools/install_packages.sh; else tools/install_packages.sh --cluster; fi
+if [[ ${1:-} == "" ]]; then tools/install_packages.sh; else tools/install_packages.sh --ci; fi
 if ! build; then
   echo "test.sh: the build failed (its own words are above), nothing was tested" >&2
   failed=1
