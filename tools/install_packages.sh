@@ -11,7 +11,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   exit 0
 fi
 
-left_out='\[cluster\]'
+left_out='\[ci\]'
 [[ ${1:-} == --ci ]] && left_out='^$'
 mapfile -t wanted < <(grep -v "$left_out" tools/packages.txt | sed 's/#.*//' | xargs -n 1)
 installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p')
