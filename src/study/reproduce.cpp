@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
+#include <set>
 
 #include "base/text.hpp"
 #include "config/assign.hpp"
@@ -193,21 +194,25 @@ void write_table(const ReproduceOptions& options, const std::vector<Row>& rows) 
                   {{"rows", static_cast<std::int64_t>(rows.size())}});
 }
 
-/// Those that reproduce.yaml lists, in its order; all NN_*.yaml where there is no such file.
-std::vector<fs::path> configurations_in(const fs::path& folder) {
+/// All NN_*.yaml of a folder, sorted.
+std::vector<fs::path> numbered_in(const fs::path& folder) {
   std::vector<fs::path> files;
-  const auto list = folder / "reproduce.yaml";
-  if (!fs::exists(list)) {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (!number_of(entry.path()).empty()) files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    return files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!number_of(entry.path()).empty()) files.push_back(entry.path());
   }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// Those that reproduce.yaml lists, in its order; all NN_*.yaml where there is no such file.
+std::vector<fs::path> listed_in(const fs::path& folder) {
+  const auto list = folder / "reproduce.yaml";
+  if (!fs::exists(list)) return numbered_in(folder);
   std::vector<std::string> names;
   Schemas schemas;
   schemas.section("").add("configurations", names, "what `grokscope reproduce` runs").required();
   assign(load_document(list), schemas);
+  std::vector<fs::path> files;
   for (const auto& name : names) {
     files.push_back(folder / name);
     if (number_of(files.back()).empty() || !fs::exists(files.back())) {
@@ -220,6 +225,13 @@ std::vector<fs::path> configurations_in(const fs::path& folder) {
   return files;
 }
 
+/// The files of one paper.
+std::vector<fs::path> of_paper(const std::string& number, const std::vector<fs::path>& files) {
+  std::vector<fs::path> chosen;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(chosen), [&](const fs::path& f) { return number_of(f) == number; });
+  return chosen;
+}
+
 }  // namespace
 
 std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
@@ -230,26 +242,24 @@ std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
         "configs/ or give --configs",
         folder.string()));
   }
-  const auto all = configurations_in(folder);
-  if (options.numbers.empty()) return all;
-  std::vector<fs::path> chosen;
+  const auto listed = listed_in(folder);
+  if (options.numbers.empty()) return listed;
+  std::set<std::string> numbers;
+  for (const auto& wanted : options.numbers) numbers.insert(wanted.size() == 1 ? "0" + wanted : wanted);
+  std::vector<fs::path> chosen;  // papers in order, each once
   std::vector<std::string> unknown;
-  for (const auto& wanted : options.numbers) {
-    const auto number = wanted.size() == 1 ? "0" + wanted : wanted;
-    const auto before = chosen.size();
-    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
-                 [&](const fs::path& f) { return number_of(f) == number; });
-    if (chosen.size() == before) unknown.push_back(wanted);
+  for (const auto& number : numbers) {
+    auto files = of_paper(number, listed);
+    if (files.empty()) files = of_paper(number, numbered_in(folder));  // not listed: too large to be run unasked
+    if (files.empty()) unknown.push_back(number);
+    chosen.insert(chosen.end(), files.begin(), files.end());
   }
   if (!unknown.empty()) {
     throw UserError(fmt::format(
         "no configuration {}/NN_*.yaml for {} (a paper is named by its number), 'ls {}' shows them",
         folder.string(), join(unknown, ", "), folder.string()));
   }
-  std::vector<fs::path> ordered;  // as in the folder, and each once
-  std::copy_if(all.begin(), all.end(), std::back_inserter(ordered),
-               [&](const fs::path& f) { return std::find(chosen.begin(), chosen.end(), f) != chosen.end(); });
-  return ordered;
+  return chosen;
 }
 
 ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& options,

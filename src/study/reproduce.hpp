@@ -18,8 +18,8 @@ struct ReproduceOptions {
   std::filesystem::path results = "results";
 };
 
-/// The configurations NN_*.yaml that are meant: those in the folder's reproduce.yaml, or all of them where it
-/// has none. Throws UserError for numbers that none has. Local.
+/// The configurations NN_*.yaml that are meant: those in the folder's reproduce.yaml, or all of the folder where it has none, and
+/// for a number that it does not list. Throws UserError for numbers that none has. Local.
 std::vector<std::filesystem::path> chosen_configurations(const ReproduceOptions& options);
 
 /// Runs them, resuming what was begun. The table is written anew after each. Returns done when every claim
