@@ -83,6 +83,7 @@ std::vector<PanelHash> write_compressed(const Communicator& comm, const fs::path
       mine.insert(mine.end(), hash.begin(), hash.end());
     });
   }
+  if (progress) progress(panels.rounds(), panels.rounds());
   const auto hashes = gather_hashes(comm, mine);
   comm.on_root([&] { if (!is_assembled) assemble(path, name, spec, hashes); });
   return hashes;

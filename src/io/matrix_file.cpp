@@ -212,6 +212,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
       mine.insert(mine.end(), hash.begin(), hash.end());
     });
   }
+  if (progress) progress(panels.rounds(), panels.rounds());
   comm.agree([&] { writeback->finish(); });
   writeback.reset();
   dataset.close();

@@ -41,7 +41,7 @@ struct MatrixSpec {
 /// at the end with empty ranges on those that have fewer rows, so that it may be collective itself.
 using FillRows = std::function<void(IndexRange rows, std::span<double> out)>;
 
-/// Hears how much is done: before each panel that is formed, or behind it. Not on every rank.
+/// Hears how much is done: before each panel that is formed, and at the end. Not on every rank.
 using PanelProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 /// Writes a matrix to a file of its own, as dataset `name`. Ranks hold contiguous rows in rank order;

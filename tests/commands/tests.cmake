@@ -1,3 +1,3 @@
 add_test(NAME commands.commands COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/commands_test.py"
                                         $<TARGET_FILE:grokscope>)
-set_tests_properties(commands.commands PROPERTIES TIMEOUT 600 PROCESSORS 2 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+set_tests_properties(commands.commands PROPERTIES TIMEOUT 600 PROCESSORS 1 ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")

@@ -23,7 +23,7 @@ MATRIX_MB = P * P * 8 / 1e6  # 90 MB: above 64 MB, so that it has a file of its 
 DISTURBED = 20  # the second of three epochs with a matrix
 MATRIX = f"gop_full.epoch_{DISTURBED}.gop.h5"
 DENSE = variant(POLYNOMIALS, model={"width": P // 21},
-                storage={"store_full_gop": True, "store_layer_gops": False, "gop_schedule": {"every": 20}, "panel_memory_gb": 0.002},
+                storage={"store_full_gop": True, "store_layer_gops": False, "gop_schedule": {"every": 20}, "panel_memory_gb": 0.0005},
                 gop_tracking={"frequency": 20},
                 computational_limits={"checkpoint_frequency": 10, "keep_free_disk_gb": 0})
 
