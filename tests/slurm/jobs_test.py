@@ -24,7 +24,7 @@ from tiny_run import LINEAR, ProgramTest, has_pending, rows_of, send_if_alive, s
 
 LIMIT_S = 240  # of a job of less than a second, on a busy machine
 RUN = variant(LINEAR, training={"epochs": 400}, gop_tracking={"frequency": 20},
-              computational_limits={"checkpoint_frequency": 50})
+              computational_limits={"checkpoint_frequency": 50, "checkpoint_epochs": [10]})  # one before anything is killed
 
 
 class JobTest(ProgramTest):
@@ -156,7 +156,7 @@ class LaunchTest(JobTest):
         with tiny_run.h5py.File(run / "metrics.h5") as file:
             launch, = file["provenance"].values()
             self.assertIn("SLURM_CPUS_PER_TASK=2", str(launch.attrs["environment"]))
-            self.assertEqual(str(launch.attrs["launcher"]), "srun")
+            self.assertEqual(launch.attrs["launcher"], b"srun")
 
     def test_from_another_folder(self):
         """An installation is told where it is by GROKSCOPE_HOME; paths are those of the folder of sbatch."""
