@@ -31,8 +31,9 @@ std::vector<double> pairs_by_scalapack(DistributedMatrix& a, DistributedMatrix& 
 /// `members` holds exactly the members of the grid of `a`. Collective over it.
 std::vector<double> values_by_elpa(DistributedMatrix& a, const Communicator& members, Solver stages);
 
-/// Fills `z`, which has the layout of `a`, with the eigenvectors. Collective over `members`.
-std::vector<double> pairs_by_elpa(DistributedMatrix& a, DistributedMatrix& z, const Communicator& members,
-                                  Solver stages);
+/// The `count` smallest eigenvalues; fills as many columns of `z`, which has the layout of `a`, with their vectors. Collective over
+/// `members`.
+std::vector<double> pairs_by_elpa(DistributedMatrix& a, DistributedMatrix& z, const Communicator& members, Solver stages,
+                                  std::int64_t count);
 
 }  // namespace grokscope

@@ -92,7 +92,7 @@ void run_backend(const SolverChoice& choice, const Communicator& members, Distri
     raw.values = z == nullptr ? values_by_scalapack(a) : pairs_by_scalapack(a, *z);
   } else {
     raw.values = z == nullptr ? values_by_elpa(a, members, choice.solver)
-                              : pairs_by_elpa(a, *z, members, choice.solver);
+                              : pairs_by_elpa(a, *z, members, choice.solver, a.rows());
   }
 }
 

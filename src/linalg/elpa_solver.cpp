@@ -31,13 +31,13 @@ void check_elpa(int status, const char* call) {
 /// is.
 class ElpaObject {
  public:
-  ElpaObject(const DistributedMatrix& a, const Communicator& members, Solver stages) {
+  ElpaObject(const DistributedMatrix& a, const Communicator& members, Solver stages, std::int64_t count) {
     check_elpa(elpa_init(ELPA_API_VERSION), "elpa_init");
     int status = ELPA_OK;
     handle_ = elpa_allocate(&status);
     check_elpa(status, "elpa_allocate");
     set("na", a.rows());
-    set("nev", a.rows());
+    set("nev", count);
     set("local_nrows", a.local_ld());
     set("local_ncols", a.local_cols());
     set("nblk", a.nb());
@@ -72,7 +72,7 @@ class ElpaObject {
 
 std::vector<double> values_by_elpa(DistributedMatrix& a, const Communicator& members, Solver stages) {
   std::vector<double> values(static_cast<std::size_t>(a.rows()));
-  ElpaObject elpa(a, members, stages);
+  ElpaObject elpa(a, members, stages, a.rows());
   int status = ELPA_OK;
   elpa_eigenvalues_double(elpa.get(), a.local().data(), values.data(), &status);
   check_elpa(status, "elpa_eigenvalues");
@@ -81,13 +81,14 @@ std::vector<double> values_by_elpa(DistributedMatrix& a, const Communicator& mem
 }
 
 std::vector<double> pairs_by_elpa(DistributedMatrix& a, DistributedMatrix& z, const Communicator& members,
-                                  Solver stages) {
+                                  Solver stages, std::int64_t count) {
   std::vector<double> values(static_cast<std::size_t>(a.rows()));
-  ElpaObject elpa(a, members, stages);
+  ElpaObject elpa(a, members, stages, count);
   int status = ELPA_OK;
   elpa_eigenvectors_double(elpa.get(), a.local().data(), values.data(), z.local().data(), &status);
   check_elpa(status, "elpa_eigenvectors");
   elpa.close();
+  values.resize(static_cast<std::size_t>(count));
   return values;
 }
 

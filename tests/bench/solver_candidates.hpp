@@ -2,10 +2,6 @@
 // For linalg_solvers.cpp, which compares them with those that it uses. Matrices are overwritten; eigenvalues are ascending.
 #pragma once
 
-#include <complex>
-
-#include <elpa/elpa.h>
-
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -85,34 +81,6 @@ inline std::vector<double> by_pdsyevr(DistributedMatrix& a, std::int64_t count) 
   std::vector<int> iwork(static_cast<std::size_t>(liwork));
   call(work.data(), &lwork, iwork.data(), &liwork);
   values.resize(static_cast<std::size_t>(found));
-  return values;
-}
-
-/// ELPA: the `count` smallest pairs, as it offers them; of -A these are the largest. Collective over `members`.
-inline std::vector<double> by_elpa(DistributedMatrix& a, const Communicator& members, Solver stages, std::int64_t count) {
-  std::vector<double> values(static_cast<std::size_t>(a.rows()));
-  DistributedMatrix z(a.rows(), a.cols(), a.nb(), a.grid());
-  int status = elpa_init(ELPA_API_VERSION);
-  require_success(status, "elpa_init");
-  elpa_t handle = elpa_allocate(&status);
-  const auto set = [&](const char* name, std::int64_t value) {
-    elpa_set_integer(handle, name, fortran_int(value), &status);
-    require_success(status, name);
-  };
-  set("na", a.rows());
-  set("nev", count);
-  set("local_nrows", a.local_ld());
-  set("local_ncols", a.local_cols());
-  set("nblk", a.nb());
-  set("mpi_comm_parent", MPI_Comm_c2f(members.get()));
-  set("process_row", a.grid().row());
-  set("process_col", a.grid().col());
-  require_success(elpa_setup(handle), "elpa_setup");
-  set("solver", stages == Solver::elpa1 ? ELPA_SOLVER_1STAGE : ELPA_SOLVER_2STAGE);
-  elpa_eigenvectors_double(handle, a.local().data(), values.data(), z.local().data(), &status);
-  require_success(status, "elpa_eigenvectors");
-  elpa_deallocate(handle, &status);
-  values.resize(static_cast<std::size_t>(count));
   return values;
 }
 

@@ -77,6 +77,34 @@ class TrainerTest : public EveryRankTest {
   StopFlag stop;
 };
 
+/// A loss that is finite at 0, where its gradient is not.
+class RootLoss : public Loss {
+ public:
+  at::Tensor per_example(const at::Tensor& outputs, const at::Tensor&) const override { return outputs.abs().sqrt().sum(1); }
+  at::Tensor correct(const at::Tensor& outputs, const at::Tensor&) const override { return outputs.select(1, 0) > 0; }
+  std::string definition() const override { return "sum of sqrt |z|"; }
+};
+
+TEST_F(TrainerTest, OneEntryOfAGradientThatIsNoNumberIsSeenWhereverItStands) {
+  constexpr std::int64_t kOutputs = 37;  // two runs of 16 and a rest
+  for (const auto* dtype : {"float32", "float64"}) {
+    for (const std::int64_t bad : {-1, 0, 15, 16, 31, 32, 36}) {
+      auto weights = at::ones({kOutputs, 1}, at::kDouble);
+      if (bad >= 0) weights[bad] = 0;
+      const auto n = std::int64_t{4};
+      const Dataset train{at::arange(n, at::kLong), at::ones({n, 1}, at::kDouble), at::zeros({n, 1}, at::kDouble)};
+      GivenTask task(std::make_unique<LinearModel>(weights), std::make_unique<RootLoss>(), {train, train.rows({0, 0})});
+      auto options = plain_sgd(4);
+      options.dtype = dtype;
+      task.convert(at::kCPU, parameter_type(options));
+      Trainer trainer(comm, task, options, timers);
+      const auto pass = trainer.backward(Taping::off, stop);
+      EXPECT_TRUE(std::isfinite(pass.loss));
+      EXPECT_EQ(pass.is_finite, bad < 0) << dtype << " " << bad;
+    }
+  }
+}
+
 /// The examples of each batch of a run of `counting_task(n)`. Collective over `comm`.
 std::vector<std::set<std::int64_t>> batches(const Communicator& comm, std::int64_t n,
                                             const TrainingOptions& options) {
