@@ -1,5 +1,6 @@
 #!/bin/bash
-# How does a run live inside a Slurm job? run.sbatch and array.sbatch call: slurm/launch.sh CONFIG [key=value ...]
+# How does a run live inside a Slurm job? run.sbatch and array.sbatch call: slurm/launch.sh CONFIG [key=value ...], or
+# slurm/launch.sh COMMAND ... with analyze, export, reproduce, or run itself.
 # Starts grokscope on all tasks of the job, passes Slurm's warning before the time limit on to it, and puts the job back
 # into the queue when it leaves with code 75 (checkpointed). The job's exit code is the run's. What can be set, and where,
 # is in slurm/env.example.sh.
@@ -63,14 +64,19 @@ case $launch_form in
   *) fail "GROKSCOPE_LAUNCH=$launch_form is unknown (there are auto, srun and mpirun), see slurm/env.example.sh" ;;
 esac
 
+command=run
+case ${1:-} in
+  run | analyze | export | reproduce) command=$1 && shift ;;
+esac
+
 # --fresh deletes what is there: once, and not again after every requeue.
 arguments=()
 for argument in "$@"; do
   [[ $argument == --fresh && $restarts -gt 0 ]] || arguments+=("$argument")
 done
 
-say "start $((restarts + 1)) on ${SLURM_JOB_NODELIST:-?}: ${launch[*]} $program run ${arguments[*]}"
-"${launch[@]}" "$program" run "${arguments[@]}" &
+say "start $((restarts + 1)) on ${SLURM_JOB_NODELIST:-?}: ${launch[*]} $program $command ${arguments[*]}"
+"${launch[@]}" "$program" "$command" "${arguments[@]}" &
 launcher=$!
 [[ -z $told ]] || kill -USR1 "$launcher"  # it came before there was anyone to tell
 while :; do

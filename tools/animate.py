@@ -21,17 +21,15 @@ TRAIL = 6  # spectra of the frames before stay visible, fading
 
 
 def frames_of(run, limit):
-    """[(step, epoch, eigenvalues)] of at most `limit` epochs that have a spectrum, evenly over log(step)."""
-    epochs = plot_spectra.spectrum_epochs(run)
-    tracked = run.series("epoch")
-    step_of = {} if tracked is None else dict(zip(tracked.epoch.astype(int), tracked.step))
-    steps = np.array([float(step_of.get(int(epoch), epoch)) for epoch in epochs])
+    """[(step, epoch, eigenvalues)] of at most `limit` moments that have a spectrum, evenly over log(step); and how
+    many have one."""
+    moments = plot_spectra.spectrum_moments(run)
     found = []
-    for i in thinning.spread(steps, limit):
-        values = run.spectrum(int(epochs[i]))
+    for i in thinning.spread([moment.step for moment in moments], limit):
+        values = run.spectrum(*moments[i])
         if values is not None and (values > 0).any():
-            found.append((steps[i], int(epochs[i]), values))
-    return found, epochs.size
+            found.append((moments[i].step, moments[i].epoch, values))
+    return found, len(moments)
 
 
 class Film:

@@ -1,30 +1,44 @@
-"""When did a series change, and when could an observer have known? A sequential test with fixed parameters.
+"""When did a series change, how often, which way, and when could an observer have known? A sequential test with
+fixed parameters.
 
 The method is that of Chu, Stinchcombe and White (1996, Econometrica 64, 1045), fed with the recursive
 residuals of Brown, Durbin and Evans (1975, J. R. Stat. Soc. B 37, 149):
 
 1. The clock starts at `start` (the step of memorisation) and runs in log10(step). Values are put into
    BINS_PER_DECADE bins a decade, the median of each bin at the last step in it, so that runs of any length
-   and any tracking interval are judged alike.
-2. Values are taken as log10(x) where all of them are positive, as they are where they are dimensionless and
-   lie in [0, 1] (accuracies, shares) or where any is not positive. This choice alone looks at the whole
-   series.
+   and any tracking interval are judged alike. "Bins" are from here on those that hold a value.
+2. The scale is one for all runs that are compared, and chosen from their baselines (the first BASELINE bins)
+   alone: "share", the value itself, where it has no unit and lies in [0, 1]; "log", log10(value), where all are
+   positive; else "linear", the value itself. What comes after the baseline cannot change it: in "log" a value
+   of at most LOWEST times the median of the baseline is put there.
 3. Each bin is predicted from all earlier bins by a straight line in log10(step), fitted by least squares. w_t
    is the error of that prediction over the standard deviation that it would have under noise of size 1.
-4. The noise sigma is the root mean square of w_t over the first BASELINE bins, and at least SMALLEST_NOISE
-   (in decades, in units of the share, or of the median of the baseline): changes below a few per cent do not
-   count.
+4. The noise sigma is the root mean square of w_t in the baseline, and at least SMALLEST_NOISE (in decades, in
+   units of the share, or of the median of all baselines): changes below a few per cent do not count.
 5. Q_n = sum of w_t / sigma after the baseline. The alarm is the first n with |Q_n| >= B_n, where B_n =
-   sqrt((BASELINE + n) (BOUNDARY + log(1 + n / BASELINE))). It uses nothing that came later.
+   sqrt((BASELINE + n) (BOUNDARY + log(1 + n / BASELINE))); its sign says whether the series left the line
+   upwards or downwards. It uses nothing that came later.
 6. The onset is the kink of the line, bent once, that fits the values up to the alarm best (least squares; the
-   kink lies at a bin from the last one of the baseline on): where the change began, as known at the alarm.
+   kink lies at a bin from the last one of the baseline on): where the change began, as known at the alarm. A
+   kink at the end of the baseline is censored: the change began there or before.
+7. After an alarm the watch starts again, with a baseline of BASELINE bins from the onset on, or of the last ones
+   up to the alarm where there are more; at most MOST_CHANGES changes are found. All watches run on to the end, and
+   the score of a bin is the largest Q / B among them (for falls: -Q / B).
 
 BOUNDARY is Chu, Stinchcombe and White's 7.78 for known noise, raised to 9.2 by simulation, because sigma
 comes from the few bins of the baseline: white noise about any straight line then raises an alarm within 100
 bins with probability 0.05. Training curves are smooth, not white noise: how often the alarm is false is
 measured on control runs.
+
+The jump of the test accuracy (jump_bin) is the rise that leads to t_gen. From the last bin below half-way (between
+the accuracy at the start and at t_gen) one goes back until the accuracy, less SLOW_RISE a decade, lies
+STANDSTILL above its lowest: what it did before it stood still for so long is not the jump. The onset is that of the
+first rise that the test above finds on this way, so that a copy of the test accuracy changes exactly then; where
+it finds none, the bin at which that difference is lowest.
 """
-from typing import NamedTuple, Optional
+import itertools
+import math
+from typing import NamedTuple
 
 import grokscope_io  # first: it finds a Python that has the packages
 
@@ -34,45 +48,56 @@ BINS_PER_DECADE = 32
 BASELINE = 8
 SMALLEST_NOISE = 0.02
 BOUNDARY = 9.2
+LOWEST = 1e-12
+MOST_CHANGES = 4
+RESOLUTION = 2  # bins, each of which holds a value: what is closer together counts as together
+SLOW_RISE = 0.32  # of accuracy a decade (0.01 a bin): slower is no jump
+STANDSTILL = 0.1  # of accuracy: the way back ends after ten bins without a rise, or a fall by so much
+CALM = 0.25  # a score that white noise reaches in half of all watches: differences below it are none
+PERMUTATIONS = 2000  # at random, where all would be more
+Z_95 = 1.959964
+
+
+class Scale(NamedTuple):
+    """How the values of a series are compared, in all runs alike."""
+
+    name: str  # share, log or linear
+    noise: float  # the smallest that counts
+
+
+class Change(NamedTuple):
+    """Counted in bins."""
+
+    onset: int
+    alarm: int
+    sign: int  # 1: it left its line upwards, -1: downwards
+    censored: bool  # it began at the onset or before
 
 
 class Monitored(NamedTuple):
-    """One series under watch: bin i ends at `step[i]`, `score[i]` is |Q| / B there (0 in the baseline)."""
+    """One series under watch: bin i ends at `step[i]`; `rise[i]` and `fall[i]` are scores (1 is the alarm)."""
 
     step: np.ndarray
-    score: np.ndarray
-    onset: Optional[float]  # the step at which the first change began; None without an alarm
-    alarm: Optional[float]  # the first step at which it was known; None when the boundary was never crossed
+    rise: np.ndarray
+    fall: np.ndarray
+    changes: tuple
 
     def covers(self, end):
         """Whether the series was watched up to the bin that holds the step `end`."""
         return bool(self.step[-1] * 10 ** (1 / BINS_PER_DECADE) >= end)
 
-    def score_before(self, end):
-        """The largest score at steps below `end`; None when no bin was watched there."""
-        watched = self.score[BASELINE:][self.step[BASELINE:] < end]
+    def bins_until(self, end):
+        """How many bins end at the step `end` or before."""
+        return int(np.searchsorted(self.step, end * (1 + 1e-9), side="right"))
+
+    def score(self, sign, bins):
+        """The largest score in the direction `sign` in the first `bins` bins; None when none was watched there."""
+        watched = (self.rise if sign > 0 else self.fall)[BASELINE:bins]
         return float(watched.max()) if watched.size else None
 
-
-def watch(series, start, units="1"):
-    """Monitored of a grokscope_io.Series [T] from the step `start` on; None when there are too few bins to
-    watch one of them."""
-    step, values = binned(series.step, series.values, start)
-    if step.size <= BASELINE:
-        return None
-    y, noise = transformed(values, units)
-    w = prediction_errors(np.log10(step), y)
-    sigma = max(np.sqrt(np.mean(w[2:BASELINE] ** 2)), noise)
-    q = np.cumsum(np.where(np.arange(w.size) >= BASELINE, w, 0.0)) / (sigma or 1.0)
-    watched = np.maximum(np.arange(1, w.size + 1) - BASELINE, 0)
-    boundary = np.sqrt((BASELINE + watched) * (BOUNDARY + np.log1p(watched / BASELINE)))
-    score = np.abs(q) / boundary
-    crossed = np.flatnonzero(score >= 1)
-    if not crossed.size:
-        return Monitored(step, score, None, None)
-    alarm = int(crossed[0])
-    onset = kink(np.log10(step[: alarm + 1]), y[: alarm + 1])
-    return Monitored(step, score, float(step[onset]), float(step[alarm]))
+    def alarms(self, sign, bins):
+        """Whether there was an alarm in the direction `sign` in the first `bins` bins."""
+        return any(change.sign == sign and change.alarm < bins for change in self.changes)
 
 
 def binned(step, values, start):
@@ -81,19 +106,61 @@ def binned(step, values, start):
     kept = (step >= start) & np.isfinite(values)
     step, values = np.asarray(step, float)[kept], values[kept]
     bins = np.floor(BINS_PER_DECADE * np.log10(step / start) + 1e-9).astype(int)
-    edges = np.flatnonzero(np.diff(bins)) + 1
-    groups = zip(np.split(step, edges), np.split(values, edges))
-    pairs = [(s[-1], np.median(v)) for s, v in groups if s.size]
-    return tuple(np.array(pairs).reshape(-1, 2).T)
+    first = np.flatnonzero(np.diff(bins, prepend=-1))  # of each bin
+    count = np.diff(first, append=bins.size)
+    ordered = values[np.lexsort((values, bins))]
+    medians = 0.5 * (ordered[first + (count - 1) // 2] + ordered[first + count // 2])
+    return step[first + count - 1], medians
 
 
-def transformed(values, units):
-    """(the values as they are compared, the smallest noise that counts in them)."""
+def scale_of(values_of_runs, units="1"):
+    """The Scale of one series, from the baselines of its bins in all runs; None when it was nowhere watched, or is 0
+    in all baselines and has a unit: then nothing says which changes are small."""
+    found = [values[:BASELINE] for values in values_of_runs if values.size > BASELINE]
+    if not found:
+        return None
+    values = np.concatenate(found)
     if units == "1" and values.min() >= 0 and values.max() <= 1:
-        return values, SMALLEST_NOISE
+        return Scale("share", SMALLEST_NOISE)
     if values.min() > 0:
-        return np.log10(values), SMALLEST_NOISE
-    return values, SMALLEST_NOISE * float(np.median(np.abs(values[:BASELINE])))
+        return Scale("log", SMALLEST_NOISE)
+    noise = SMALLEST_NOISE * float(np.median(np.abs(values)))
+    return Scale("linear", noise) if noise > 0 else None
+
+
+def transformed(values, scale):
+    """The values as they are compared."""
+    if scale.name != "log":
+        return values
+    return np.log10(np.maximum(values, LOWEST * np.median(values[:BASELINE])))
+
+
+def watch(step, values, scale):
+    """Monitored of the bins of a series; None when there are too few to watch one of them, or no scale."""
+    if scale is None or step.size <= BASELINE:
+        return None
+    x, y = np.log10(step), transformed(values, scale)
+    scores, changes, start = np.zeros((2, step.size)), [], 0
+    while len(changes) < MOST_CHANGES and step.size - start > BASELINE:
+        score = score_from(x[start:], y[start:], scale.noise)
+        np.maximum(scores[:, start:], (score, -score), out=scores[:, start:])
+        crossed = np.flatnonzero(np.abs(score) >= 1)
+        if not crossed.size:
+            break
+        alarm, first = start + int(crossed[0]), start + BASELINE - 1
+        onset = start + kink(x[start : alarm + 1], y[start : alarm + 1])
+        changes.append(Change(onset, alarm, int(np.sign(score[crossed[0]])), onset == first))
+        start = max(onset, alarm - BASELINE + 1)
+    return Monitored(step, *scores, tuple(changes))
+
+
+def score_from(x, y, smallest_noise):
+    """Q / B at each bin; 0 in the baseline."""
+    w = prediction_errors(x, y)
+    sigma = max(np.sqrt(np.mean(w[2:BASELINE] ** 2)), smallest_noise)
+    q = np.cumsum(np.where(np.arange(w.size) >= BASELINE, w, 0.0)) / sigma
+    watched = np.maximum(np.arange(1, w.size + 1) - BASELINE, 0)
+    return q / np.sqrt((BASELINE + watched) * (BOUNDARY + np.log1p(watched / BASELINE)))
 
 
 def prediction_errors(x, y):
@@ -114,19 +181,82 @@ def prediction_errors(x, y):
 def kink(x, y):
     """Index of the kink of the bent line that fits y best; from the last bin of the baseline to the one
     before the end."""
-    ones, residuals = np.ones_like(x), []
-    for k in range(BASELINE - 1, x.size - 1):
-        design = np.stack([ones, x - x[k], np.maximum(x - x[k], 0)], axis=1)
-        fitted = design @ np.linalg.lstsq(design, y, rcond=None)[0]
-        residuals.append(float(((y - fitted) ** 2).sum()))
-    return BASELINE - 1 + int(np.argmin(residuals))
+    line, _ = np.linalg.qr(np.stack([np.ones_like(x), x - x[0]], axis=1))
+    bends = np.maximum(x[:, None] - x[None, BASELINE - 1 : -1], 0)
+    bends, y = bends - line @ (line.T @ bends), y - line @ (line.T @ y)
+    explained = (y @ bends) ** 2 / np.sum(bends**2, axis=0)  # of the squares that a straight line leaves
+    return BASELINE - 1 + int(np.argmax(explained))
+
+
+def jump_bin(step, accuracy, t_gen):
+    """The bin at which the rise of the test accuracy to t_gen began; None where the bins end before t_gen."""
+    last = int(np.searchsorted(step, t_gen))
+    if last >= step.size:
+        return None
+    below = np.flatnonzero(accuracy[: last + 1] < 0.5 * (accuracy[0] + accuracy[last]))
+    half_way = onset = first = int(below[-1]) if below.size else 0
+    tilted = accuracy - SLOW_RISE * np.log10(step)
+    while first > 0 and tilted[first - 1] <= tilted[onset] + STANDSTILL:
+        first -= 1
+        if tilted[first] < tilted[onset]:
+            onset = first
+    own = watch(step, accuracy, Scale("share", SMALLEST_NOISE))
+    rises = [change.onset for change in own.changes if change.sign > 0] if own else []
+    return min([at for at in rises if first <= at <= half_way], default=onset)
 
 
 def auroc(positive, negative):
-    """The probability that a score of `positive` exceeds one of `negative`, ties counted half (Mann-Whitney);
-    None where either is empty."""
-    positive, negative = np.asarray(positive, float), np.asarray(negative, float)
+    """The probability that a score of `positive` exceeds one of `negative`, ties counted half (Mann-Whitney), scores
+    up to CALM being equal; None where either is empty."""
+    positive, negative = np.maximum(positive, CALM), np.maximum(negative, CALM)
     if not positive.size or not negative.size:
         return None
     difference = positive[:, None] - negative[None, :]
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def chance_of_auroc(scores, labels, observed):
+    """(how often labels at random give each series an AUROC as large, how often they give one as large to any of the
+    series), in either direction. `scores` [2, S, R] are those of rises and falls (NaN: not watched), `labels` [R] say
+    which runs generalise, `observed` [S] are the AUROCs (NaN: none)."""
+    there = np.isfinite(scores[0])
+    ranks = np.array([[midranks(np.maximum(row, CALM)) for row in rows] for rows in scores])
+    drawn = relabelled(np.asarray(labels, bool)).astype(float)  # [draws, R]
+    positive = drawn @ there.T  # [draws, S]
+    pairs = positive * (there.sum(1) - positive)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        areas = np.stack([(drawn @ rank.T - positive * (positive + 1) / 2) / pairs for rank in ranks])
+    largest = np.where(pairs > 0, areas, 0.5).max(0)
+    alone = np.mean(largest >= observed[None, :] - 1e-9, axis=0)
+    anywhere = np.mean(largest.max(1)[:, None] >= observed[None, :] - 1e-9, axis=0)
+    return tuple(np.where(np.isfinite(observed), p, np.nan) for p in (alone, anywhere))
+
+
+def midranks(values):
+    """Ranks from 1 on, those of equal values their mean; 0 for NaN."""
+    ranks, there = np.zeros(values.size), np.isfinite(values)
+    _, group, count = np.unique(values[there], return_inverse=True, return_counts=True)
+    ranks[there] = (np.cumsum(count) - (count - 1) / 2)[group]
+    return ranks
+
+
+def relabelled(labels):
+    """All ways [draws, R] to give as many runs the label; PERMUTATIONS of them at random (and the one at hand) where
+    there are more."""
+    chosen, count = int(labels.sum()), labels.size
+    if math.comb(count, chosen) <= PERMUTATIONS:
+        found = np.zeros((math.comb(count, chosen), count), bool)
+        for row, places in zip(found, itertools.combinations(range(count), chosen)):
+            row[list(places)] = True
+        return found
+    rng = np.random.default_rng(0)
+    return np.stack([labels] + [rng.permutation(labels) for _ in range(PERMUTATIONS)])
+
+
+def wilson(count, of):
+    """The interval (low, high) of Wilson (1927) that holds a rate with a confidence of 95 %; None for no trials."""
+    if not of:
+        return None, None
+    rate, z2 = count / of, Z_95**2 / of
+    middle, half = rate + z2 / 2, Z_95 * math.sqrt(rate * (1 - rate) / of + z2 / (4 * of))
+    return max((middle - half) / (1 + z2), 0.0), min((middle + half) / (1 + z2), 1.0)

@@ -2,6 +2,9 @@
 """How do runs differ? Draws any stored metric of many runs together, and tabulates when each of them
 generalised.
 
+A series of vectors is drawn by its components: "eigenvalues_top_k[2]" is one of them, "eigenvalues_top_k" the first
+ones, a panel each.
+
 Runs whose configurations differ in the seed alone are one line, with a band over the seeds. --align t_gen
 puts the jump of every run at 1: what happens before, at and after it is then seen at the same place.
 """
@@ -19,6 +22,7 @@ import numpy as np  # noqa: E402
 
 DEFAULT_METRICS = ("test_acc", "gop_trace", "gop_spectral_norm", "gop_rank")
 NOT_SCIENCE = ("experiment", "expected", "storage", "computational_limits", "study", "fingerprint")
+COMPONENTS = 4  # of a series of vectors that is named without one
 LABELLED = 16  # groups beyond this number are drawn thin and grey
 
 
@@ -66,10 +70,28 @@ def label_of_seeds(label, count):
 
 
 def metric_series(run, metric):
-    """The series [T] of a metric, from every evaluation where these are stored; None when missing or not
-    scalar."""
-    series = run.best_series(metric)
-    return series if series is not None and series.values.ndim == 1 and series.step.size else None
+    """The series [T] of a metric, or of a component of one ("eigenvalues_top_k[2]"), from every evaluation where
+    these are stored; None when missing or not scalar."""
+    name, component = named_component(metric)
+    series = run.best_series(name, None if component is None else component + 1)
+    if series is None or not series.step.size or series.values.ndim != (1 if component is None else 2):
+        return None
+    if component is None:
+        return series
+    return series._replace(values=series.values[:, component]) if component < series.values.shape[1] else None
+
+
+def named_component(metric):
+    """("eigenvalues_top_k", 2) of "eigenvalues_top_k[2]", (metric, None) of one without brackets."""
+    match = re.fullmatch(r"(.+)\[(\d+)\]", metric)
+    return (match[1], int(match[2])) if match else (metric, None)
+
+
+def panels_of(metric, groups):
+    """What is drawn for a metric: itself, or its first components where a run has it as vectors."""
+    stored = (run.best_series(metric, COMPONENTS) for group in groups for run in group.runs)
+    widths = [series.values.shape[1] for series in stored if series is not None and series.values.ndim == 2]
+    return [f"{metric}[{k}]" for k in range(max(widths))] if widths else [metric]
 
 
 def aligned(run, series, align):
@@ -97,9 +119,25 @@ def band(members):
 
 
 def draw_comparison(metric, groups, align):
-    """A figure of one metric over all groups; the second result is False when no run has it."""
-    fig = style.plt.figure(figsize=(6.4, 3.9))
-    ax = fig.add_subplot()
+    """A figure of one metric over all groups, of vectors a panel for each component; the second result is False when
+    no run has it."""
+    wanted = panels_of(metric, groups)
+    columns = min(2, len(wanted))
+    rows = -(-len(wanted) // columns)
+    fig = style.plt.figure(figsize=(6.4 if columns == 1 else 4.2 * columns, 3.9 if rows == 1 else 3.2 * rows))
+    axes = [fig.add_subplot(rows, columns, i + 1) for i in range(len(wanted))]
+    found = [draw_panel(ax, name, groups, align) for ax, name in zip(axes, wanted)]
+    if len(axes) > 1:
+        style.letter_panels(axes)
+    labels = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
+    if labels:
+        title = "run" if all(len(group.runs) == 1 for group in groups) else "runs (band: all seeds)"
+        style.legend_right(fig, list(labels.values()), list(labels), title)
+    return fig, any(found)
+
+
+def draw_panel(ax, metric, groups, align):
+    """One metric, or one component, over all groups; False when no run has it."""
     notes, found = [], []
     for i, group in enumerate(groups):
         stored = [(run, metric_series(run, metric)) for run in group.runs]
@@ -113,11 +151,12 @@ def draw_comparison(metric, groups, align):
         if kept:
             found.append((i, group, kept))
     run = groups[0].runs[0]
-    title = run.attrs(metric).get("long_name") or run.attrs(f"training/{metric}").get("long_name") or metric
-    ax.set_title(title)
+    name, component = named_component(metric)
+    title = run.attrs(name).get("long_name") or run.attrs(f"training/{name}").get("long_name") or name
+    ax.set_title(title if component is None else f"{title}, [{component}]")
     if not found:
         style.say_empty(ax, "no data\n" + "\n".join(notes[:6]))
-        return fig, False
+        return False
     values = np.concatenate([series.values for *_, kept in found for series in kept])
     log_y = bool((values[np.isfinite(values)] > 0).all())
     style.step_axis(ax, np.concatenate([series.step for *_, kept in found for series in kept]))
@@ -125,16 +164,12 @@ def draw_comparison(metric, groups, align):
         notes += draw_group(ax, i, group, kept, log_y)
     style.value_axis(ax, log_y)
     ax.set_xlabel("optimizer step" + ("" if align == "none" else " / $t_{\\mathrm{gen}}$"))
-    units = run.attrs(metric).get("units", "1").replace("^2", "²")
+    units = run.attrs(name).get("units", "1").replace("^2", "²")
     ax.set_ylabel(metric if units == "1" else f"{metric}  [{units}]")
     if align != "none":
         ax.axvline(1, color=style.GREY, linestyle="-.", linewidth=1, zorder=1)
     style.note(ax, notes)
-    handles, labels = ax.get_legend_handles_labels()
-    style.legend_right(
-        fig, handles, labels, "run" if all(len(g.runs) == 1 for g in groups) else "runs (band: all seeds)"
-    )
-    return fig, True
+    return True
 
 
 def draw_group(ax, i, group, kept, log_y):
@@ -148,7 +183,18 @@ def draw_group(ax, i, group, kept, log_y):
         return [f"{group.label}: its seeds have no step in common"]
     step, low, middle, high = found
     ax.fill_between(step, low, high, color=look["color"], alpha=0.22, linewidth=0)
-    return style.draw_line(ax, step, middle, label, log_y, **look)
+    return style.draw_line(ax, step, middle, label, log_y, **look) + notes_of_band(group, kept, step)
+
+
+def notes_of_band(group, members, step):
+    """Says so where the band is shorter than some of the series in it."""
+    ends = [one.step[np.isfinite(one.values)][[0, -1]] for one in members if np.isfinite(one.values).any()]
+    notes = []
+    if min(first for first, _ in ends) < step[0]:
+        notes.append(f"{group.label}: the band begins where its last seed does, at {step[0]:,.6g}")
+    if max(last for _, last in ends) > step[-1]:
+        notes.append(f"{group.label}: the band ends with its shortest seed, at {step[-1]:,.6g}")
+    return notes
 
 
 def transitions_table(groups):
@@ -203,7 +249,11 @@ def parse_arguments(argv):
     )
     tool_options.add_runs(parser, "--experiments", required=True)
     parser.add_argument(
-        "--metrics", nargs="+", default=list(DEFAULT_METRICS), metavar="M", help="datasets of metrics.h5"
+        "--metrics",
+        nargs="+",
+        default=list(DEFAULT_METRICS),
+        metavar="M",
+        help="datasets of metrics.h5, or components of one: eigenvalues_top_k[0]",
     )
     parser.add_argument(
         "--align", choices=("t_gen", "none"), default="none", help="divide steps by t_gen (default: none)"

@@ -157,7 +157,7 @@ FORMATS = {"csv": write_csv, "tensorboard": write_tensorboard, "jsonl": write_js
 def parse_arguments(argv):
     parser = tool_options.make_parser(
         __doc__,
-        "Exit codes: 0 written, 2 wrong usage or no run there, 3 unreadable files or an "
+        "Exit codes: 0 written, 2 wrong usage, no run there or no series in it, 3 unreadable files or an "
         "unwritable folder.",
     )
     tool_options.add_run(parser)
@@ -169,6 +169,9 @@ def parse_arguments(argv):
 def main(argv=None):
     arguments = parse_arguments(argv)
     with grokscope_io.open_run(arguments.results_dir) as run:
+        if not any(step.size for _, step, _ in tables_of(run).values()):
+            why = run.why_nothing_is_tracked() or "metrics.h5 holds no series"
+            raise grokscope_io.ToolError(f"{run.path} has no series to export ({why}), wait for its first evaluation")
         target = arguments.save_dir or run.path / "export" / arguments.format
         with grokscope_io.writing_to(target) as folder:
             for path in FORMATS[arguments.format](run, folder):

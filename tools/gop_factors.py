@@ -10,6 +10,8 @@ with respect to row r d_out + a and column b of the parameter is
 import h5py
 import numpy as np
 
+from moments import group_name
+
 EXAMPLES_AT_ONCE = 512
 NUMBERS_AT_ONCE = 20_000_000  # of a block of gradients: 160 MB
 
@@ -140,8 +142,8 @@ def top_eigenvectors(factors, k):
     return values, vectors / np.sqrt(n * values)
 
 
-def gop_of_file(path, epoch, layer=None, rows=slice(None), cols=slice(None)):
-    """The same from a gop_full.h5 (layer None) or gop_layers.h5."""
-    where = f"epoch_{epoch}/{layer}/factors" if layer else f"epoch_{epoch}/factors"
+def gop_of_file(path, epoch, layer=None, rows=slice(None), cols=slice(None), step=None):
+    """The same from a gop_full.h5 (layer None) or gop_layers.h5; `step` for a state within the epoch."""
+    where = group_name(epoch, step) + (f"/{layer}" if layer else "") + "/factors"
     with h5py.File(path, "r") as file:
         return gop_from_factors(file[where], rows, cols)

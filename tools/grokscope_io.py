@@ -14,10 +14,11 @@ from tool_process import ENVIRONMENT_ERROR, USER_ERROR, ToolError, require_modul
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 require_modules("h5py", "numpy")
 
+import collections  # noqa: E402
 import glob  # noqa: E402
 import json  # noqa: E402
-import re  # noqa: E402
 import time  # noqa: E402
+import weakref  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import NamedTuple, Optional  # noqa: E402
 
@@ -27,19 +28,21 @@ import numpy as np  # noqa: E402
 from hdf5_access import (  # noqa: E402
     attributes_of,
     axes_of,
-    dataset_names,
+    dataset_shapes,
     dataset_values,
     member,
     natural_key,
     plain,
     shape_of,
 )
+from moments import Moment, group_name, named_moments  # noqa: E402
 from parameter_table import Parameter, read_parameters  # noqa: E402
 from stored_gop import stored_gop, whole_range  # noqa: E402
 
 __all__ = [  # with what tools take from the modules below this one
     "ENVIRONMENT_ERROR",
     "USER_ERROR",
+    "Moment",
     "Parameter",
     "Run",
     "Series",
@@ -59,7 +62,9 @@ __all__ = [  # with what tools take from the modules below this one
 ]
 
 AFFORDABLE = 1e11  # multiplications for the eigenvectors of a stored matrix: some seconds
+OPEN_FILES = 32  # of all runs together: a study has hundreds
 METRICS, GOP_FULL, GOP_LAYERS, DATA = "metrics.h5", "gop_full.h5", "gop_layers.h5", "data.h5"
+STUDY = "study.h5"
 
 
 class Series(NamedTuple):
@@ -126,13 +131,18 @@ def open_run(path):
     return Run(folder)
 
 
+recently_used = collections.OrderedDict()  # {(id of a Run, file name): weak reference to the Run}, the oldest first
+
+
 class Run:
-    """One run directory, read lazily. Every file is opened once, so that all answers belong to one commit;
-    refresh() moves on to the newest one."""
+    """One run directory, read lazily. A file stays open until refresh(), or until OPEN_FILES others have been asked
+    since; all that it answers meanwhile belongs to one commit. Where a file that was closed for others has been replaced
+    when it is asked again, everything is read anew. refresh() moves on to the newest commit."""
 
     def __init__(self, folder):
         self.path = Path(folder)
         self.files_ = {}
+        self.stamps_ = {}  # of the files that were opened since refresh(): which file it was
         self.cache_ = {}
 
     @property
@@ -147,9 +157,9 @@ class Run:
 
     def refresh(self):
         """Closes the files and forgets what was read: the next question sees the newest commit."""
-        for file in self.files_.values():
-            file.close()
-        self.files_.clear()
+        for name in list(self.files_):
+            self.close_(name)
+        self.stamps_.clear()
         self.cache_.clear()
 
     # Series -----------------------------------------------------------------
@@ -191,7 +201,15 @@ class Run:
 
     def names(self, group=""):
         """Names of all datasets below `group` of metrics.h5, their axes left out, in natural order."""
-        return self.read_(METRICS, lambda file: sorted(dataset_names(file, group), key=natural_key)) or []
+        return list(self.shapes(group))
+
+    def shapes(self, group=""):
+        """{name: shape} of all datasets below `group` of metrics.h5, in the order of names()."""
+
+        def read(file):
+            return dict(sorted(dataset_shapes(file, group), key=lambda pair: natural_key(pair[0])))
+
+        return self.read_(METRICS, read) or {}
 
     def attrs(self, name=""):
         """Attributes of the dataset or group `name` of metrics.h5 (long_name, units, definition); {} when
@@ -203,9 +221,16 @@ class Run:
         return self.attrs().get("committed_epoch")
 
     def epochs_tracked(self):
-        """Epochs at which the GOP was tracked; empty when there are none yet."""
-        epochs = self.array("epoch")
-        return np.zeros(0, np.int64) if epochs is None else np.asarray(epochs, np.int64)
+        """The epoch of each moment at which the GOP was tracked; empty when there are none yet."""
+        return np.array([moment.epoch for moment in self.tracked_moments()], np.int64)
+
+    def tracked_moments(self):
+        """Every Moment at which the GOP was tracked, a row of metrics.h5 each."""
+        if "tracked" not in self.cache_:
+            axes = self.series("epoch")
+            pairs = [] if axes is None else zip(axes.epoch, axes.step)
+            self.cache_["tracked"] = [Moment(int(epoch), int(step)) for epoch, step in pairs]
+        return self.cache_["tracked"]
 
     def eigenvalues(self):
         """All eigenvalues [T, m], descending, NaN where not computed; None when not stored in metrics.h5."""
@@ -260,22 +285,41 @@ class Run:
         ]
         return Transition(*first, "computed by this tool: train >= 0.99, test >= 0.95")
 
-    def best_series(self, name):
+    def best_series(self, name, components=None):
         """`name` from every evaluation (/training) where that exists, else from the tracked epochs."""
-        return self.series(f"training/{name}") or self.series(name)
+        return self.series(f"training/{name}", components) or self.series(name, components)
+
+    def why_nothing_is_tracked(self):
+        """Why the run has no GOP; None where it has one."""
+        if self.epochs_tracked().size:
+            return None
+        if ((self.config() or {}).get("gop_tracking") or {}).get("enabled") is False:
+            return "gop_tracking.enabled is false"
+        state = (self.status() or {}).get("state", "of unknown state")
+        return f"nothing is tracked yet, the run is {state}"
 
     # GOPs -----------------------------------------------------------------
 
     def gop_epochs(self, layer=None):
-        """Epochs that have an entry in gop_full.h5, or in gop_layers.h5 for `layer`; ascending."""
+        """Epochs that have an entry in gop_full.h5, or in gop_layers.h5 for `layer`; ascending, each once."""
+        return sorted({moment.epoch for moment in self.gop_moments(layer)})
+
+    def gop_moments(self, layer=None):
+        """Every Moment that has an entry in gop_full.h5, or in gop_layers.h5 for `layer`, in the order of training:
+        also those within an epoch."""
+        groups = self.gop_groups_(GOP_LAYERS if layer else GOP_FULL)
+        if not layer:
+            return list(groups)
 
         def read(file):
-            epochs = [int(key[6:]) for key in file if re.fullmatch(r"epoch_\d+", key)]
-            return sorted(e for e in epochs if not layer or member(file, f"epoch_{e}/{layer}") is not None)
+            return [moment for moment, name in groups.items() if member(file, f"{name}/{layer}") is not None]
 
-        return self.read_(GOP_FULL if layer is None else GOP_LAYERS, read) or []
+        return self.read_(GOP_LAYERS, read) or []
 
-    def load_gop(self, epoch, rows=None, cols=None, layer=None):
+    # Whatever asks for an `epoch` of the GOP below means the state before its first step, or where only states
+    # within it were tracked, the first of these. `step` asks for the one after so many optimizer steps.
+
+    def load_gop(self, epoch, rows=None, cols=None, layer=None, step=None):
         """A block of the stored GOP of `epoch`, full or of `layer`, in whatever layout it is stored; rows and
         cols are slices or (first, end), counted from the layer's first parameter. Only what the block needs is
         read. Throws ToolError when no matrix is stored there."""
@@ -283,82 +327,89 @@ class Run:
         def read(stored):
             return stored.read(*(whole_range(part, stored.size) for part in (rows, cols)))
 
-        block = self.ask_gop_(epoch, layer, read)
+        block = self.ask_gop_(epoch, layer, step, read)
         if block is not None:
             return block
-        where = f"epoch {epoch}" + (f" of layer {layer}" if layer else "")
+        where = f"epoch {epoch}" + ("" if step is None else f" after step {step}") + (f" of layer {layer}" if layer else "")
         key = "store_layer_gops" if layer else "store_full_gop"
-        there = [e for e in self.gop_epochs(layer) if self.has_gop(e, layer)]
+        there = [m for m in self.gop_moments(layer) if self.has_gop(m.epoch, layer, m.step)]
         hint = f"rebuild it with `grokscope export`, or set storage.{key}"
         if there:
-            hint = f"epochs that have one: {', '.join(map(str, there[:12]))}"
+            named = (str(m.epoch) + ("" if m.step == m.epoch else f" (step {m.step})") for m in there[:12])
+            hint = f"epochs that have one: {', '.join(named)}"
         raise ToolError(f"{self.path}: no matrix of {where} is stored (storage.{key} decides which are), {hint}")
 
-    def eigenvectors(self, epoch, k):
+    def eigenvectors(self, epoch, k, step=None):
         """(eigenvalues [m], eigenvectors [P, k]) of `epoch`, descending, m >= k: as they are stored, else those of
         the stored matrix. None where neither is there, or the matrix would take minutes."""
-        vectors = self.gop_array(epoch, "eigenvectors_top_k", selection=np.s_[:, :k])
+        vectors = self.gop_array(epoch, "eigenvectors_top_k", selection=np.s_[:, :k], step=step)
         if vectors is not None:
-            values = self.gop_array(epoch, "eigenvalues")
+            values = self.gop_array(epoch, "eigenvalues", step=step)
             return (np.full(vectors.shape[1], np.inf) if values is None else values), vectors.astype(float)
-        return self.ask_gop_(epoch, None, lambda stored: stored.top(k) if stored.cost_of_top < AFFORDABLE else None)
+        return self.ask_gop_(epoch, None, step, lambda stored: stored.top(k) if stored.cost_of_top < AFFORDABLE else None)
 
-    def has_eigenvectors(self, epoch):
+    def has_eigenvectors(self, epoch, step=None):
         """Whether eigenvectors() finds some."""
-        if self.gop_shape(epoch, "eigenvectors_top_k") is not None:
-            return True
-        return bool(self.ask_gop_(epoch, None, lambda stored: stored.cost_of_top < AFFORDABLE))
+        return self.cost_of_eigenvectors(epoch, step) is not None
 
-    def has_gop(self, epoch, layer=None):
+    def cost_of_eigenvectors(self, epoch, step=None):
+        """Multiplications that eigenvectors() takes, about; 0 where they are stored, None where it finds none."""
+        if self.gop_shape(epoch, "eigenvectors_top_k", step=step) is not None:
+            return 0.0
+        cost = self.ask_gop_(epoch, None, step, lambda stored: stored.cost_of_top)
+        return cost if cost is not None and cost < AFFORDABLE else None
+
+    def has_gop(self, epoch, layer=None, step=None):
         """Whether load_gop() has a matrix to read."""
-        return self.gop_size(epoch, layer) is not None
+        return self.gop_size(epoch, layer, step) is not None
 
-    def gop_size(self, epoch, layer=None):
+    def gop_size(self, epoch, layer=None, step=None):
         """P of the P x P matrix that load_gop() reads; None when none is stored."""
-        return self.ask_gop_(epoch, layer, lambda stored: stored.size)
+        return self.ask_gop_(epoch, layer, step, lambda stored: stored.size)
 
-    def gop_shape(self, epoch, name, layer=None):
+    def gop_shape(self, epoch, name, layer=None, step=None):
         """The shape of gop_array() without reading it; None when missing."""
-        file_name, group = place_of_gop(epoch, layer)
+        file_name, group = self.place_of_gop_(epoch, layer, step)
         return self.read_(file_name, lambda file: getattr(member(file, f"{group}/{name}"), "shape", None))
 
-    def gop_array(self, epoch, name, layer=None, selection=()):
+    def gop_array(self, epoch, name, layer=None, selection=(), step=None):
         """The dataset `name` (eigenvalues, eigenvectors_top_k, ...) stored with the GOP of `epoch`; None when
         missing."""
-        file_name, group = place_of_gop(epoch, layer)
+        file_name, group = self.place_of_gop_(epoch, layer, step)
         return self.read_(file_name, lambda file: dataset_values(file, f"{group}/{name}", selection))
 
-    def gop_attrs(self, epoch, layer=None):
+    def gop_attrs(self, epoch, layer=None, step=None):
         """Attributes stored with the GOP of `epoch` (definition, noise_floor, solver, ...); {} when
         missing."""
-        file_name, group = place_of_gop(epoch, layer)
+        file_name, group = self.place_of_gop_(epoch, layer, step)
         return self.read_(file_name, lambda file: attributes_of(file, group)) or {}
 
-    def spectrum(self, epoch):
+    def spectrum(self, epoch, step=None):
         """All eigenvalues of `epoch`, descending, without the padding: from metrics.h5, else gop_full.h5,
         else the top k. None when there are none."""
-        row = np.flatnonzero(self.epochs_tracked() == epoch)
-        stacks = [self.eigenvalues(), self.eigenvalues_top_k()] if row.size else [None, None]
-        rows = [None if stack is None else stack[row[0]] for stack in stacks]
-        for values in (rows[0], self.gop_array(epoch, "eigenvalues"), rows[1]):
+        row = next((i for i, m in enumerate(self.tracked_moments()) if m.epoch == epoch and step in (None, m.step)), None)
+        stacks = [None, None] if row is None else [self.eigenvalues(), self.eigenvalues_top_k()]
+        rows = [None if stack is None else stack[row] for stack in stacks]
+        for values in (rows[0], self.gop_array(epoch, "eigenvalues", step=step), rows[1]):
             if values is not None and np.isfinite(values).any():
                 return values[np.isfinite(values)]
         return None
 
-    def noise_floor(self, epoch):
+    def noise_floor(self, epoch, step=None):
         """The eigenvalue at or below which the solver's rounding is all that is seen: as stored with the GOP
         of `epoch`, else noise_floor_ratio() times its largest eigenvalue. None without a spectrum."""
-        stored = self.gop_attrs(epoch).get("noise_floor")
+        stored = self.gop_attrs(epoch, step=step).get("noise_floor")
         if stored is not None and np.isfinite(stored):
             return float(stored)
-        values = self.spectrum(epoch)
+        values = self.spectrum(epoch, step)
         return None if values is None else self.noise_floor_ratio() * float(values[0])
 
     def noise_floor_ratio(self):
         """Noise floor over largest eigenvalue, 4 n eps (the same at every epoch): from a stored GOP, which
         knows the side n that was solved, else with the number of eigenvalues for n."""
-        for epoch in self.gop_epochs()[:3]:
-            stored, values = self.gop_attrs(epoch).get("noise_floor"), self.gop_array(epoch, "eigenvalues")
+        for epoch, step in self.gop_moments()[:3]:
+            stored = self.gop_attrs(epoch, step=step).get("noise_floor")
+            values = self.gop_array(epoch, "eigenvalues", step=step)
             if stored and values is not None and values.size and values[0] > 0:
                 return float(stored) / float(values[0])
         stack = self.eigenvalues()
@@ -391,6 +442,17 @@ class Run:
         missing."""
         return self.read_(DATA, lambda file: file)
 
+    def members(self):
+        """Of a study: {column: values of all members} of /members in study.h5; None where this is none."""
+
+        def read(file):
+            shapes = dict(dataset_shapes(file, "members"))
+            rows = shapes.get("members/name")
+            columns = [name for name, shape in shapes.items() if rows is not None and shape == rows]
+            return {name.removeprefix("members/"): file[name][()] for name in columns}
+
+        return self.read_(STUDY, read)
+
     def log(self):
         """The text of log.txt; None when missing."""
         return self.read_text_("log.txt")
@@ -414,13 +476,9 @@ class Run:
         fail once: it is opened again."""
         for attempt in (1, 2):
             try:
-                if file_name not in self.files_:
-                    self.files_[file_name] = h5py.File(self.path / file_name, "r")
-                return question(self.files_[file_name])
+                return question(self.file_(file_name))
             except (OSError, RuntimeError) as error:
-                broken = self.files_.pop(file_name, None)
-                if broken is not None:
-                    broken.close()
+                self.close_(file_name)
                 if attempt == 2:
                     if not (self.path / file_name).exists():
                         return None
@@ -432,6 +490,28 @@ class Run:
             if (self.path / file_name).exists():
                 time.sleep(0.2)
 
+    def file_(self, name):
+        """The open file; the one that was not asked for longest is closed where too many are open."""
+        if name not in self.files_:
+            stamp = stamp_of(self.path / name)
+            if self.stamps_.get(name, stamp) != stamp:
+                self.refresh()
+            self.files_[name], self.stamps_[name] = h5py.File(self.path / name, "r"), stamp
+        if name != DATA:  # that one is handed out by data()
+            recently_used[id(self), name] = weakref.ref(self)
+            recently_used.move_to_end((id(self), name))
+        while len(recently_used) > OPEN_FILES:
+            (_, oldest), owner = recently_used.popitem(last=False)
+            if owner() is not None:
+                owner().close_(oldest)
+        return self.files_[name]
+
+    def close_(self, name):
+        file = self.files_.pop(name, None)
+        if file is not None:
+            file.close()
+        recently_used.pop((id(self), name), None)
+
     def read_series_(self, file, name, components):
         dataset = member(file, name)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim == 0 or dataset.dtype.kind not in "biuf":
@@ -440,9 +520,40 @@ class Run:
         part = np.s_[:, :components] if dataset.ndim > 1 else ()
         return None if axes is None else Series(*axes, dataset.astype(np.float64)[part])
 
-    def ask_gop_(self, epoch, layer, question):
+    def gop_groups_(self, file_name):
+        """{Moment: group} of gop_full.h5 or gop_layers.h5, in the order of training."""
+        key = ("groups", file_name)
+        if key not in self.cache_:
+            first = {}
+            for moment in self.tracked_moments():
+                first.setdefault(moment.epoch, moment.step)
+
+            def read(file):
+                names = set(file)
+
+                def step_of_start(epoch):
+                    step = first.get(epoch)
+                    if step is None or group_name(epoch, step) in names:  # that one is within the epoch
+                        step = attributes_of(file, group_name(epoch)).get("step", epoch)
+                    return int(step)
+
+                return named_moments(names, step_of_start)
+
+            self.cache_[key] = self.read_(file_name, read) or {}
+        return self.cache_[key]
+
+    def place_of_gop_(self, epoch, layer, step):
+        """(file, group) of what is stored with a GOP, full (layer None) or of a layer."""
+        file_name = GOP_LAYERS if layer else GOP_FULL
+        groups = self.gop_groups_(file_name)
+        if step is None:
+            step = next((moment.step for moment in groups if moment.epoch == epoch), None)
+        group = groups.get((epoch, step), group_name(epoch, step))  # a name that is not there where nothing is stored
+        return file_name, f"{group}/{layer}" if layer else group
+
+    def ask_gop_(self, epoch, layer, step, question):
         """Answers `question(StoredGop)`; None when no matrix is stored."""
-        file_name, name = place_of_gop(epoch, layer)
+        file_name, name = self.place_of_gop_(epoch, layer, step)
 
         def answer(file):
             group = member(file, name)
@@ -472,9 +583,13 @@ class Run:
             ) from error
 
 
-def place_of_gop(epoch, layer):
-    """(file, group) of what is stored with a GOP, full (layer None) or of a layer."""
-    return (GOP_LAYERS, f"epoch_{epoch}/{layer}") if layer else (GOP_FULL, f"epoch_{epoch}")
+def stamp_of(path):
+    """What tells a file from one that replaces it; None when missing."""
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def shortest_labels(paths):

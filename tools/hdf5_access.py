@@ -11,6 +11,7 @@ import numpy as np
 from tool_process import ENVIRONMENT_ERROR, ToolError
 
 AXES = ("epoch", "step")
+NO_SERIES = {"parameters", "results", "events", "provenance", "tracked_ids"}  # groups and datasets, whatever their length
 LINKS = "plots"  # groups of links for viewers: everything in them is elsewhere in the file
 
 
@@ -66,37 +67,54 @@ def attributes_of(file, name):
     )
 
 
-def dataset_names(file, prefix):
+def dataset_shapes(file, prefix):
+    """(name, shape) of all datasets below the group `prefix`, axes left out."""
     group = member(file, prefix)
     for key in group if isinstance(group, h5py.Group) else ():
         name = f"{prefix}/{key}" if prefix else key
         if name == LINKS:
             continue
-        if isinstance(member(group, key), h5py.Group):
-            yield from dataset_names(file, name)
+        item = member(group, key)
+        if isinstance(item, h5py.Group):
+            yield from dataset_shapes(file, name)
         elif key not in AXES:
-            yield name
+            yield name, item.shape
 
 
 def axes_of(dataset):
-    """(epoch, step) of a dataset: its dimension scales, else the `epoch` and `step` beside it or in the
-    nearest group above that fit its length. Files without steps (older tools) count epochs as steps. None
-    when nothing fits.
+    """(epoch, step) of a series: the dimension scales that are attached to it. In a table without dimension scales
+    (older tools) every dataset of its length is one, below the group of the axes or beside them, but for what is
+    known to be none. Files without steps count epochs as steps. None for what is no series.
     """
-    found = {scale.name.rsplit("/", 1)[1]: scale for scale in dataset.dims[0].values() if scale.name}
-    group = dataset.parent
-    while not any(axis in found for axis in AXES):
-        found = {
-            axis: group[axis] for axis in AXES if axis in group and group[axis].shape == dataset.shape[:1]
-        }
-        if group.name == "/":
-            break
-        group = group.parent
-    scale_group = next(iter(found.values())).parent if found else None
-    for axis in AXES:
-        if found and axis not in found and axis in scale_group:
-            found[axis] = scale_group[axis]
-    epoch, step = (found[axis][()] if axis in found else None for axis in AXES)
+    axes = {name or path_of(scale)[-1]: scale for name, scale in dataset.dims[0].items()}
+    missing = [axis for axis in AXES if axis not in axes]
+    if len(missing) == len(AXES):
+        axes = table_of_unattached(dataset)
+    elif missing:
+        axes = {**table_axes(next(iter(axes.values())).parent), **axes}
+    epoch, step = (axes[axis][()] if axis in axes else None for axis in AXES)
     if epoch is None and step is None:
         return None
     return (step if epoch is None else epoch), (epoch if step is None else step)
+
+
+def path_of(item):
+    return item.name.strip("/").split("/")
+
+
+def table_axes(group):
+    """The axes that lie in the group, {} where it is no table."""
+    return {axis: group[axis] for axis in AXES if isinstance(member(group, axis), h5py.Dataset)}
+
+
+def table_of_unattached(dataset):
+    """The axes of a dataset without dimension scales, by the table that it lies in: itself an axis, or of a table
+    whose axes are plain datasets of its length; {} where it is no series."""
+    path, group = path_of(dataset), dataset.parent
+    if path[-1] in AXES:
+        return table_axes(group)
+    while not table_axes(group) and group.name != "/":
+        group = group.parent
+    axes = table_axes(group)
+    is_none = NO_SERIES.intersection(path) or any(h5py.h5ds.is_scale(axis.id) for axis in axes.values())
+    return axes if not is_none and all(axis.shape == dataset.shape[:1] for axis in axes.values()) else {}

@@ -15,9 +15,12 @@ LAYER_METRICS = (
     "gop_spectral_norm",
     "gop_entropy_rank",
 )
+ARROWS = {"up": " ↑", "down": " ↓", None: ""}
 CAVEAT = (
-    "Onset and alarm by the test of Chu, Stinchcombe and White (1996), the same for the series and for "
-    "test_acc; parameters in tools/change_point.py. A lead is no cause; rates are those of the runs at hand."
+    "Changes by the test of Chu, Stinchcombe and White (1996), the last one before the jump; parameters in "
+    "tools/change_point.py. A lead is no cause.\n"
+    "★: before all nulls (test_acc itself) in more than half of the runs. "
+    "(n/m): only n of m runs changed. Bars of rates: 95 % (Wilson). *: p (any series) ≤ 0.05."
 )
 
 
@@ -28,31 +31,48 @@ def draw_all(rows, verdicts, folder, formats):
         mine = [row for row in rows if row.experiment == experiment]
         for suffix, chosen in (("", whole_model(mine, verdicts)), ("_layers", of_layers(mine))):
             if chosen or not suffix:
-                name = "lead_lag_" + re.sub(r"[^\w.-]+", "_", experiment) + suffix
+                name = file_name(experiment) + suffix
                 style.save_figure(experiment_figure(experiment, chosen, verdicts), folder, name, formats)
                 written.append(name)
     style.save_figure(overview(rows, verdicts), folder, "lead_lag_all", formats)
     return written + ["lead_lag_all"]
 
 
-def is_drawn(row):
-    return row.onset_ratio is not None and not row.series.startswith(("layers/", "definitions/"))
+def file_name(experiment):
+    """The name of an experiment's figure and table, without extension."""
+    return "lead_lag_" + re.sub(r"[^\w.-]+", "_", experiment)
 
 
 def whole_model(rows, verdicts):
-    """Rows of the whole model that changed, of equal ones (nuclear norm = trace) only the first; the earliest
-    on top."""
-    found, seen = [], set()
+    """Rows of the whole model that changed, of equal ones (nuclear norm = trace) only the first, in the order in which
+    they are drawn."""
+    watched, found, seen = {}, [], set()
+    for v in verdicts:
+        if v.counts():
+            look = (v.run, v.watched.changes, v.watched.rise.tobytes())
+            watched.setdefault((v.experiment, v.series), []).append(look)
     for row in rows:
-        key = tuple((v.run, v.onset, v.alarm, v.watched.score.tobytes()) for v in changed(row, verdicts))
-        if is_drawn(row) and key not in seen:
-            seen.add(key)
+        key = tuple(watched.get((row.experiment, row.series), ()))
+        drawn = row.onset_ratio is not None and not row.series.startswith(("layers/", "definitions/"))
+        if drawn and (row.is_null() or key not in seen):
+            seen.update(() if row.is_null() else (key,))
             found.append(row)
-    return sorted(found, key=lambda row: row.onset_ratio)[:ROWS]
+    return sorted(found, key=place)
+
+
+def place(row):
+    """Nulls on top, then what leads, then what changed in more than half of the runs, then the rest; of these the
+    earliest first."""
+    return not row.is_null(), row.leading != "yes", not is_usual(row), row.onset_ratio
+
+
+def is_usual(row):
+    """Whether the series changed in more than half of the runs: medians are over those that changed."""
+    return 2 * row.changed > row.generalising
 
 
 def of_layers(rows):
-    """Rows of layers that changed, of a few metrics; the earliest on top."""
+    """Rows of layers that changed, of a few metrics, below the nulls."""
     kept = [
         row
         for row in rows
@@ -60,53 +80,72 @@ def of_layers(rows):
         and row.series.rsplit("/", 1)[1] in LAYER_METRICS
         and row.onset_ratio is not None
     ]
-    return sorted(kept, key=lambda row: row.onset_ratio)[:ROWS]
-
-
-def changed(row, verdicts):
-    return [
-        v
-        for v in verdicts
-        if (v.experiment, v.series, v.kind) == (row.experiment, row.series, "generalising")
-        and v.onset is not None
-        and v.jump_onset is not None
-    ]
+    nulls = [row for row in rows if row.is_null() and row.onset_ratio is not None]
+    return kept and nulls + sorted(kept, key=place)
 
 
 def experiment_figure(experiment, rows, verdicts):
-    """Left: when each series changed, as a fraction of the step at which test_acc began to move. Right: how
-    often its alarm came first, how often it is false, and the AUROC."""
-    fig = style.plt.figure(figsize=(8.2, 1.6 + 0.19 * max(len(rows), 6)))
+    """Left: when each series changed, as a fraction of the step at which test_acc began to jump. Right: how
+    often its alarm came before, how often it is false, and the AUROC. Says what is left out."""
+    drawn = rows[:ROWS]
+    fig = style.plt.figure(figsize=(8.2, 1.75 + 0.19 * max(len(drawn), 6)))
     fig.suptitle(f"{experiment}: what changed before the test accuracy?")
     left, right = fig.subplots(1, 2, sharey=True, width_ratios=(2.1, 1))
-    if not rows:
+    if not drawn:
         style.say_empty(left, "no series changed in a run whose jump could be watched")
         style.say_empty(right, "")
         return fig
-    for i, row in enumerate(rows):
-        draw_onsets(left, i, row, changed(row, verdicts))
+    for i, row in enumerate(drawn):
+        draw_onsets(left, i, row)
         draw_rates(right, i, row)
     ratio_axis(left)
-    left.set_yticks(range(len(rows)), [row.series for row in rows], fontsize=6.5)
-    left.set(ylim=(len(rows) - 0.4, -0.6), xlabel="← earlier      onset / onset of test_acc      later →")
-    most = max(row.generalising for row in rows)
-    left.set_title(f"Onset ({most} generalising run{'s' if most > 1 else ''}; bar: median)")
-    right.set_title(f"Alarm before that of test_acc\n({max(row.controls for row in rows)} controls)")
+    labels = left.set_yticks(range(len(drawn)), [label_of(row) for row in drawn], fontsize=6.5)
+    for tick, row in zip(labels, drawn):
+        tick.label1.set_color(style.GREY if row.is_null() else style.BLACK)
+    left.set(ylim=(len(drawn) - 0.4, -0.6), xlabel="← earlier      onset / onset of the jump      later →")
+    most = max(row.generalising for row in drawn)
+    left.set_title(f"Onset ({most} generalising run{'s' if most > 1 else ''}; bar: median; ◁: then or before)")
+    controls = max(row.controls for row in drawn)
+    right.set_title(f"Alarm before the jump\n({controls} control{'' if controls == 1 else 's'})")
     right.set(xlim=(-0.06, 1.3), xticks=(0, 0.5, 1), xlabel="share of runs")
     right.text(
         1.19, 1.0, "AUROC", transform=right.get_xaxis_transform(), ha="center", va="bottom", fontsize=6
     )
     right.tick_params(axis="y", length=0)
-    style.legend_below(fig, rate_handles()[: 2 if any(row.controls for row in rows) else 1])
-    fig.get_layout_engine().set(rect=(0, 0.55 / fig.get_figheight(), 1, 1 - 0.55 / fig.get_figheight()))
-    fig.text(0.01, 0.26 / fig.get_figheight(), CAVEAT, fontsize=5.5, color=style.GREY)
+    style.legend_below(fig, rate_handles()[: 2 if controls else 1])
+    strip = 0.8 / fig.get_figheight()
+    fig.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
+    caption = what_is_left_out(rows) + "\n" + CAVEAT
+    fig.text(0.01, 0.26 / fig.get_figheight(), caption, fontsize=5.5, color=style.GREY)
     return fig
 
 
-def draw_onsets(ax, i, row, verdicts):
-    ratios = [v.onset / v.jump_onset for v in verdicts]
+def label_of(row):
+    """Name, direction, a number where not all runs changed, and a star where the series leads."""
+    count = "" if row.changed == row.generalising else f" ({row.changed}/{row.generalising})"
+    return row.series + ARROWS[row.direction] + count + (" ★" if row.leading == "yes" else "")
+
+
+def what_is_left_out(rows):
+    series = [row for row in rows if not row.is_null()]
+    drawn = min(len(rows), ROWS) - (len(rows) - len(series))
+    searched = max(row.searched for row in rows)
+    resolution = [row.resolution_steps for row in rows if row.resolution_steps is not None]
+    text = f"{searched} series searched; drawn: {drawn} of {len(series)} different ones of this kind that changed"
+    text += ", those that lead and the earliest; the others are in the table." if drawn < len(series) else "."
+    if resolution:
+        text += f" Resolution: two bins, {np.median(resolution):,.0f} steps."
+    return text
+
+
+def draw_onsets(ax, i, row):
+    ratios = np.array([ratio for ratio, _ in row.onsets])
+    censored = np.array([is_censored for _, is_censored in row.onsets])
+    colour = style.GREY if row.is_null() else style.BLUE
     ax.plot([min(ratios), max(ratios)], [i, i], "-", color=style.GREY, linewidth=0.8, zorder=1)
-    ax.plot(ratios, [i] * len(ratios), "o", color=style.BLUE, markersize=3.6, fillstyle="none")
+    for chosen, marker in ((~censored, "o"), (censored, "<")):
+        if chosen.any():
+            ax.plot(ratios[chosen], [i] * chosen.sum(), marker, color=colour, markersize=3.6, fillstyle="none")
     ax.plot(
         [row.onset_ratio] * 2,
         [i - 0.33, i + 0.33],
@@ -118,11 +157,15 @@ def draw_onsets(ax, i, row, verdicts):
 
 
 def draw_rates(ax, i, row):
-    if row.detection_rate is not None:
-        ax.plot(row.detection_rate, i, "o", color=style.BLUE, markersize=4.5)
-    if row.false_alarm_rate is not None:
-        ax.plot(row.false_alarm_rate, i, "s", color=style.VERMILLION, markersize=4.5, fillstyle="none")
-    score = "–" if row.auroc is None else f"{row.auroc:.2f}"
+    for rate, low, high, colour, marker, fill, shift in (
+        (row.detection_rate, row.detection_low, row.detection_high, style.BLUE, "o", "full", -0.14),
+        (row.false_alarm_rate, row.false_alarm_low, row.false_alarm_high, style.VERMILLION, "s", "none", 0.14),
+    ):
+        if rate is not None:
+            ax.plot([low, high], [i + shift] * 2, "-", color=colour, linewidth=0.7, alpha=0.6)
+            ax.plot(rate, i + shift, marker, color=colour, markersize=3.8, fillstyle=fill)
+    sure = row.auroc_p_any is not None and row.auroc_p_any <= 0.05
+    score = "–" if row.auroc is None else f"{row.auroc:.2f}" + ("*" if sure else "")
     ax.text(1.19, i, score, ha="center", va="center", fontsize=6.5)
 
 
@@ -165,35 +208,43 @@ def overview(rows, verdicts):
     """Median onset ratios of the series of the whole model, over all experiments: a table with colours."""
     experiments = list(dict.fromkeys(row.experiment for row in rows))
     kept = {e: whole_model([r for r in rows if r.experiment == e], verdicts) for e in experiments}
-    cells = {(row.series, row.experiment): row for e in experiments for row in kept[e]}
-    names = shared_first(cells, experiments)[:ROWS]
-    fig = style.plt.figure(figsize=(3.4 + 0.95 * len(experiments), 1.6 + 0.2 * max(len(names), 4)))
-    fig.suptitle("Median onset over onset of test_acc")
+    cells = {(row.series, row.experiment): row for e in experiments for row in kept[e] if is_usual(row)}
+    names = shared_first(cells, experiments)
+    count, names = len(names), names[:ROWS]
+    fig = style.plt.figure(figsize=(3.9 + 0.95 * len(experiments), 1.8 + 0.2 * max(len(names), 4)))
+    fig.suptitle("Median onset over onset of the jump")
     ax = fig.add_subplot()
     if not names:
-        style.say_empty(ax, "no series changed in a run whose jump could be watched")
+        style.say_empty(ax, "no series changed in more than half of the runs whose jump could be watched")
         return fig
-    bar = fig.colorbar(draw_cells(ax, names, experiments, cells), ax=ax, label="log₂ ratio (below 0: changed first)")
+    mesh = draw_cells(ax, names, experiments, cells)
+    bar = fig.colorbar(mesh, ax=ax, label="log₂ ratio (below 0: changed first)")
     bar.outline.set_visible(False)
     ax.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=6.5)
     ax.set_xticks(np.arange(len(experiments)) + 0.5, experiments, rotation=25, ha="right")
     ax.invert_yaxis()
     ax.grid(False)
     ax.tick_params(length=0)
-    caption = "In brackets: AUROC against the controls. Blank: no change, or not stored."
-    fig.get_layout_engine().set(rect=(0, 0.2 / fig.get_figheight(), 1, 1 - 0.2 / fig.get_figheight()))
+    caption = (
+        "★: before all nulls in more than half of the runs. ≤: censored onsets.\n"
+        "In brackets: AUROC against the controls. Blank: changed in no more than\nhalf of the runs, or not stored."
+        + (f"\nDrawn: {len(names)} of {count} series, the others are in the table." if len(names) < count else "")
+    )
+    strip = (0.1 + 0.1 * (1 + caption.count("\n"))) / fig.get_figheight()
+    fig.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
     fig.text(0.01, 0.06 / fig.get_figheight(), caption, fontsize=6, color=style.GREY)
     return fig
 
 
 def shared_first(cells, experiments):
-    """Names of the series: those of most experiments first, of these the earliest."""
+    """Names of the series: the nulls, then those that lead in most experiments, those of most, the earliest."""
 
-    def place(name):
-        ratios = [cells[name, e].onset_ratio for e in experiments if (name, e) in cells]
-        return -len(ratios), float(np.median(ratios))
+    def rank(name):
+        found = [cells[name, e] for e in experiments if (name, e) in cells]
+        leading = sum(row.leading == "yes" for row in found)
+        return not found[0].is_null(), -leading, -len(found), float(np.median([row.onset_ratio for row in found]))
 
-    return sorted(dict.fromkeys(name for name, _ in cells), key=place)
+    return sorted(dict.fromkeys(name for name, _ in cells), key=rank)
 
 
 def draw_cells(ax, names, experiments, cells):
@@ -205,7 +256,8 @@ def draw_cells(ax, names, experiments, cells):
     mesh = ax.pcolormesh(shown, cmap="PuOr_r", norm=norm, edgecolors="white", linewidth=1)
     for y, x in zip(*np.nonzero(np.isfinite(ratios))):
         row = cells[names[y], experiments[x]]
-        text = f"{row.onset_ratio:.2f}" + ("" if row.auroc is None else f" ({row.auroc:.2f})")
+        text = ("≤" if row.lead_is else "") + f"{row.onset_ratio:.2f}"
+        text += ("" if row.auroc is None else f" ({row.auroc:.2f})") + ("★" if row.leading == "yes" else "")
         colour = "white" if abs(shown[y, x]) > 0.6 * limit else "black"
         ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=6, color=colour)
     return mesh

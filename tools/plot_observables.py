@@ -37,7 +37,7 @@ def observable_panels(run):
             panels.append((name, lambda ax, values=values: draw_array(ax, values)))
     panels.sort(key=lambda panel: grokscope_io.natural_key(panel[0]))
     if scalars:
-        panels.append(("single numbers", lambda ax: style.say_empty(ax, "\n".join(scalars))))
+        panels.append(("single numbers", lambda ax: style.say(ax, "\n".join(scalars))))
     return panels
 
 

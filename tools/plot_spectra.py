@@ -12,38 +12,36 @@ from matplotlib.colors import LogNorm  # noqa: E402
 HEAT_EPOCHS, HEAT_RANKS, LINE_POINTS = 500, 300, 400  # more than these cannot be told apart on a screen
 
 
-def spectrum_epochs(run):
-    """Epochs whose spectrum exists, in metrics.h5 or gop_full.h5; ascending."""
+def spectrum_moments(run):
+    """Moments whose spectrum exists, in metrics.h5 or gop_full.h5, in the order of training."""
     stored = [run.eigenvalues(), run.eigenvalues_top_k()]
     values = next((stack for stack in stored if stack is not None), None)
-    tracked = (
-        run.epochs_tracked() if values is None else run.epochs_tracked()[np.isfinite(values).any(axis=1)]
-    )
-    return np.union1d(tracked if values is not None else [], run.gop_epochs()).astype(int)
+    there = [] if values is None else np.isfinite(values).any(axis=1)
+    tracked = [moment for moment, is_there in zip(run.tracked_moments(), there) if is_there]
+    return sorted({*tracked, *run.gop_moments()}, key=lambda moment: (moment.step, moment.epoch))
 
 
-def spread_epochs(run, count=6):
-    """Up to `count` epochs with a spectrum: the ends, those nearest to t_mem and t_gen, and then always the
+def spread_moments(run, count=6):
+    """Up to `count` moments with a spectrum: the ends, those nearest to t_mem and t_gen, and then always the
     one farthest from all chosen ones, on the logarithm of the step."""
-    epochs, tracked = spectrum_epochs(run), run.series("epoch")
-    if not epochs.size:
+    moments = spectrum_moments(run)
+    if not moments:
         return []
-    step_of = dict(zip(tracked.epoch.astype(int), tracked.step)) if tracked is not None else {}
-    position = np.log10(1.0 + np.array([step_of.get(epoch, epoch) for epoch in epochs], float))
+    position = np.log10(1.0 + np.array([moment.step for moment in moments], float))
     events = [step for step in run.transition()[:2] if step is not None]
-    chosen = {0, epochs.size - 1, *(int(np.abs(position - np.log10(1 + step)).argmin()) for step in events)}
-    while len(chosen) < min(count, epochs.size):
+    chosen = {0, len(moments) - 1, *(int(np.abs(position - np.log10(1 + step)).argmin()) for step in events)}
+    while len(chosen) < min(count, len(moments)):
         distance = np.abs(position[:, None] - position[sorted(chosen)][None, :]).min(axis=1)
         distance[sorted(chosen)] = -1
         chosen.add(int(distance.argmax()))
-    return [int(epochs[i]) for i in sorted(chosen)]
+    return [moments[i] for i in sorted(chosen)]
 
 
-def jump_epochs(run):
-    """(epoch, label) before, at and after the jump of the test accuracy (10, 50 and 90 % of its rise) and at
+def jump_moments(run):
+    """(moment, label) before, at and after the jump of the test accuracy (10, 50 and 90 % of its rise) and at
     the end; first, middle and last where there is no jump."""
-    tracked = run.epochs_tracked()
-    rows = np.flatnonzero(np.isin(tracked, spectrum_epochs(run)))
+    tracked, there = run.tracked_moments(), set(spectrum_moments(run))
+    rows = np.array([i for i, moment in enumerate(tracked) if moment in there], int)
     series = run.series("test_acc")
     curve = np.full(rows.size, np.nan) if series is None else series.values[rows]
     rise = np.ptp(curve[np.isfinite(curve)]) if np.isfinite(curve).any() else 0
@@ -61,36 +59,36 @@ def jump_epochs(run):
         picks = [(0, "first"), (rows.size // 2, "middle"), (rows.size - 1, "last")] if rows.size else []
     chosen = {}
     for row, label in picks:
-        chosen.setdefault(int(tracked[rows[row]]), label)
-    return sorted(chosen.items())
+        chosen.setdefault(tracked[rows[row]], label)
+    return sorted(chosen.items(), key=lambda pair: pair[0].step)
 
 
-def spectra(ax, run, epochs, labels=(), title="Spectra"):
-    """Eigenvalue against rank index at `epochs`, both logarithmic, and the noise floor of each as a dashed
+def spectra(ax, run, moments, labels=(), title="Spectra"):
+    """Eigenvalue against rank index at `moments`, both logarithmic, and the noise floor of each as a dashed
     line."""
     ax.set_title(title)
     low, notes, count = np.inf, [], 0
     ax.set_xscale("log")
-    for i, epoch in enumerate(epochs):
-        values = run.spectrum(epoch)
+    for i, moment in enumerate(moments):
+        values = run.spectrum(*moment)
         if values is None or not (values > 0).any():
             notes.append(
-                f"epoch {epoch}: {'no spectrum stored' if values is None else 'all eigenvalues are 0'}"
+                f"{moment.label()}: {'no spectrum stored' if values is None else 'all eigenvalues are 0'}"
             )
             continue
         positive = np.where(values > 0, values, np.nan)
         kept = thinning.log_spaced(values.size, LINE_POINTS)
         if kept.size < values.size:
             notes.append(f"{kept.size} of {values.size} ranks drawn")
-        label = f"epoch {epoch:,}" + (f" ({labels[i]})" if labels else "")
-        style.draw_line(ax, kept + 1, positive[kept], label, **style.ordered_style(i, len(epochs)))
+        label = moment.label() + (f" ({labels[i]})" if labels else "")
+        style.draw_line(ax, kept + 1, positive[kept], label, **style.ordered_style(i, len(moments)))
         low, count = min(low, np.nanmin(positive)), max(count, values.size)
     if not count:
         style.say_empty(ax, "\n".join(["no data"] + (notes or ["no spectrum is stored yet"])))
         return
     rank_axis(ax, "x", count)
     style.value_axis(ax, log_y=True)
-    notes += noise_floors(ax, run, epochs, low)
+    notes += noise_floors(ax, run, moments, low)
     ax.set_ylabel("eigenvalue")
     style.note(ax, notes)
     style.legend_above(ax)
@@ -107,10 +105,10 @@ def rank_axis(ax, which, count):
         style.decade_ticks(ax.yaxis, 1, ends[1])
 
 
-def noise_floors(ax, run, epochs, low):
+def noise_floors(ax, run, moments, low):
     """Dashed lines at the noise floors; a note instead where they lie three decades below all that is
     drawn."""
-    floors = [(i, run.noise_floor(epoch)) for i, epoch in enumerate(epochs)]
+    floors = [(i, run.noise_floor(*moment)) for i, moment in enumerate(moments)]
     floors = [(i, floor) for i, floor in floors if floor is not None and floor > 0]
     if not floors or ax.get_yscale() != "log":
         return []
@@ -119,7 +117,7 @@ def noise_floors(ax, run, epochs, low):
         return [f"noise floor ≤ {highest:.1e}, below the axis"]
     for i, floor in floors:
         ax.axhline(
-            floor, color=style.ordered_style(i, len(epochs))["color"], linestyle=(0, (4, 3)), linewidth=0.8
+            floor, color=style.ordered_style(i, len(moments))["color"], linestyle=(0, (4, 3)), linewidth=0.8
         )
     bottom, top = ax.get_ylim()
     bottom = min(bottom, 0.5 * min(floor for _, floor in floors))
@@ -128,18 +126,18 @@ def noise_floors(ax, run, epochs, low):
     return ["dashed: noise floor"]
 
 
-def cumulative_share(ax, run, epochs):
-    """Share of the trace in the first r eigenvalues, at `epochs`."""
+def cumulative_share(ax, run, moments):
+    """Share of the trace in the first r eigenvalues, at `moments`."""
     ax.set_title("Share of the trace")
     ax.set_xscale("log")
     count = 0
-    for i, epoch in enumerate(epochs):
-        values = run.spectrum(epoch)
+    for i, moment in enumerate(moments):
+        values = run.spectrum(*moment)
         if values is None or not values.sum() > 0:
             continue
         kept = thinning.log_spaced(values.size, LINE_POINTS)
         style.draw_line(
-            ax, kept + 1, (np.cumsum(values) / values.sum())[kept], **style.ordered_style(i, len(epochs))
+            ax, kept + 1, (np.cumsum(values) / values.sum())[kept], **style.ordered_style(i, len(moments))
         )
         count = max(count, values.size)
     if not count:

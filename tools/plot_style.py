@@ -8,6 +8,7 @@ import grokscope_io  # first: it finds a Python that has the packages
 
 grokscope_io.require_modules("matplotlib", "numpy")
 
+import re  # noqa: E402
 import textwrap  # noqa: E402
 import warnings  # noqa: E402
 
@@ -16,6 +17,7 @@ import matplotlib  # noqa: E402
 matplotlib.use("Agg")  # no display is needed
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+import thinning  # noqa: E402
 from matplotlib import patheffects, ticker  # noqa: E402
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK = (
@@ -83,19 +85,6 @@ def ordered_style(i, n):
     return {**line_style(i), "color": SEQUENCE(0.88 * i / max(n - 1, 1))}
 
 
-def with_breaks(x, y):
-    """x and y without the missing points. A NaN is put where a stretch is missing, so that no line crosses a
-    gap; values that exist at every k-th point only (their usual distance is k) are connected."""
-    valid = np.flatnonzero(np.isfinite(y))
-    if valid.size < 2:
-        return x[valid], y[valid]
-    distance = np.diff(valid)
-    breaks = np.flatnonzero(distance > 1.5 * np.median(distance)) + 1
-    return np.insert(x[valid].astype(float), breaks, np.nan), np.insert(
-        y[valid].astype(float), breaks, np.nan
-    )
-
-
 def draw_line(ax, x, y, label=None, log_y=False, **style):
     """Draws one line; returns notes about what cannot be shown: values without a logarithm, infinities."""
     x, y = np.asarray(x, float), np.array(y, float)
@@ -115,7 +104,7 @@ def draw_line(ax, x, y, label=None, log_y=False, **style):
         )
         notes.append(f"▾ {hidden.sum()} values {'at or below 0' if log_y else 'of −∞'}")
         y[hidden] = np.nan
-    x, y = with_breaks(x, y)
+    x, y = thinning.with_breaks(x, y)
     if np.isfinite(y).any():
         every = marked_points(ax, x, y) if x.size > MARKED_POINTS else None
         ax.plot(x, y, label=label, markevery=every, **style)
@@ -134,7 +123,19 @@ def marked_points(ax, x, y, count=9):
 
 
 def say_empty(ax, why):
-    """An empty panel that says why."""
+    """An empty panel that says why; empty_panels() finds it."""
+    say(ax, why)
+    ax.why_empty = why
+
+
+def empty_panels(fig):
+    """[(title, why)] of the panels that say_empty() was said of."""
+    empty = [ax for ax in fig.axes if getattr(ax, "why_empty", None)]
+    return [(re.sub(r"^\(.\) ", "", ax.get_title(loc="left")), ax.why_empty) for ax in empty]
+
+
+def say(ax, text):
+    """A panel that holds a text alone."""
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(ticker.NullLocator())
         axis.set_minor_locator(ticker.NullLocator())
@@ -142,7 +143,7 @@ def say_empty(ax, why):
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.text(
-        0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=7, wrap=True
+        0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=7, wrap=True
     )
 
 

@@ -1,26 +1,46 @@
 #!/usr/bin/env python3
 """What came out of these runs? Writes one HTML file that opens anywhere, without a network.
 
-It holds configuration, claim against result (of runs and of the studies that they are members of), interactive plots (drag or wheel to zoom, hover, linear and
-logarithmic axes, a layer picker), timing and memory, provenance and warnings. Series are reduced to what a
-screen can show (the smallest and the largest value of each stretch are kept) and the page says so.
+It holds configuration, claim against result (of runs and of the studies that they are members of), the figures of
+these studies, interactive plots (drag or wheel to zoom, hover, linear and logarithmic axes, a layer picker), timing
+and memory, provenance and warnings. The file stays below 20 MB: series are reduced to what a screen can show (the
+smallest and the largest value of each stretch and the edges of gaps are kept), of very many runs only the more
+important series are taken, and the page says so.
 """
+import base64
 import html
 import json
 import re
+import tempfile
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import grokscope_io  # first: it finds a Python that has the packages
 import thinning
 import tool_options
+from study_table import Study, is_study
 
 import numpy as np  # noqa: E402
 
-POINTS = 800  # of a series on the page, at most; fewer where there are many series
+POINTS, FEWEST_POINTS = 800, 60  # of a series on the page; fewer where there are many series
 TOTAL_POINTS = 450_000  # on the whole page: about 8 MB
+MOST_BYTES = 20_000_000
 COMPONENTS = 10  # of a series of vectors, the first ones
-SPECTRUM_EPOCHS, SPECTRUM_RANKS = 200, 150
-SKIPPED = re.compile(r"(^|/)eigenvalues$|^(provenance|parameters|events|results|definitions/mean)/")
+SPECTRUM_EPOCHS, SPECTRUM_RANKS, SPECTRUM_NUMBERS = 200, 150, 240_000  # of one run, of one run, of all
+MANY_RUNS = 12  # beyond, of a configuration only what differs from the first is shown, and launches are cut short
+SKIPPED = re.compile(r"(^|/)eigenvalues$|^(provenance|parameters|events|results|definitions/mean)/|^tracked_ids$")
+# What stays where not all series fit: the first pattern that matches is the class, the earlier the more important.
+CLASSES = (
+    re.compile(r"(training/)?(train|test)_(loss|acc)|training/.*"),
+    re.compile(r"gop_.*"),
+    re.compile(r"observables/.*"),
+    re.compile(r"eigenvalues_top_k"),
+    re.compile(r"layers/.*/gop_(trace|stable_rank|participation_ratio|spectral_norm|entropy_rank)"),
+    re.compile(r"layers/.*/gop_.*"),
+    re.compile(r".*"),
+)
+PICTURE_DPI = 110
 TOOLS = Path(__file__).resolve().parent
 
 PAGE = """<!doctype html>
@@ -40,6 +60,7 @@ again. A click on a name in a legend hides its line. {reduced}</p>
 <div id="pickers"></div>
 <h2>Result</h2>
 {results}
+{studies}
 <h2>Training</h2>
 <div id="training" class="charts"></div>
 <h2>Gradient outer product</h2>
@@ -74,37 +95,77 @@ def numbers(values):
     return [number(value) for value in values]
 
 
-def series_entries(run):
-    """(name, Series [T]) of everything that is drawn, vectors by their first components."""
-    for name in run.names():
-        for label, series in [] if SKIPPED.search(name) else run.scalar_series(name, COMPONENTS):
-            if series.step.size:
-                yield label, name, series
+class Plan(NamedTuple):
+    """How much of all runs the page holds."""
+
+    points: int  # of a series
+    kept: frozenset  # names of series
+    left_out: list  # those that do not fit
+    epochs: int  # of a spectrum
+    ranks: int
+    many: bool  # runs
+
+    def words(self, longest):
+        """What was reduced, for the reader of the page; `longest` is the most points that a series has."""
+        parts = []
+        if longest > self.points:
+            parts.append(f"Series of more than {self.points} points are reduced to about {self.points}; extremes and gaps are kept.")
+        if self.left_out:
+            groups = Counter(name.split("/")[0] if "/" in name else name for name in self.left_out)
+            listed = ", ".join(f"{count} of {group}" for group, count in groups.most_common(6))
+            parts.append(
+                f"{len(self.left_out)} of {len(self.left_out) + len(self.kept)} series would make the page too large and are "
+                f"left out ({listed}): a report of fewer runs has them."
+            )
+        if self.epochs < SPECTRUM_EPOCHS:
+            parts.append(f"Spectra: at most {self.epochs} moments and {self.ranks} ranks of each run.")
+        return " ".join(parts)
 
 
-def series_data(run, limit):
-    """{name: {x, y, n, long_name, units, definition}} for the page; constants that are NaN throughout are
+def plan_of(runs, total_points):
+    """The Plan for [(name, Run)] that gives all series together about so many points."""
+    curves = Counter()
+    for _, run in runs:
+        with run:
+            for name, shape in run.shapes().items():
+                if len(shape) in (1, 2) and not SKIPPED.search(name):
+                    curves[name] += min(COMPONENTS, shape[1]) if len(shape) == 2 else 1
+    names, total, kept = sorted(curves, key=lambda name: (class_of(name), grokscope_io.natural_key(name))), 0, []
+    for name in names:
+        if total + curves[name] > max(1, total_points // FEWEST_POINTS):
+            break
+        total += curves[name]
+        kept.append(name)
+    share = min(1, SPECTRUM_NUMBERS / max(1, len(runs)) / (SPECTRUM_EPOCHS * SPECTRUM_RANKS)) ** 0.5
+    return Plan(
+        int(np.clip(total_points // max(total, 1), FEWEST_POINTS, POINTS)),
+        frozenset(kept),
+        names[len(kept) :],
+        max(8, int(SPECTRUM_EPOCHS * share)),
+        max(8, int(SPECTRUM_RANKS * share)),
+        len(runs) > MANY_RUNS,
+    )
+
+
+def class_of(name):
+    return next(i for i, pattern in enumerate(CLASSES) if pattern.fullmatch(name))
+
+
+def series_data(run, plan):
+    """({name: {x, y, n}}, {name: {long_name, units, definition}}) for the page; constants that are NaN throughout are
     left out."""
-    found = {}
-    for label, name, series in series_entries(run):
-        finite = np.isfinite(series.values)
-        if not finite.any():
-            continue
-        # Values at every k-th epoch only are connected; there the points between are no gaps.
-        if finite.mean() < 0.5:
-            series = series._replace(step=series.step[finite], values=series.values[finite])
-        kept = thinning.with_extremes(series.step, series.values, limit)
-        attributes = run.attrs(name)
-        found[label] = {
-            "x": [int(step) for step in series.step[kept]],
-            "y": numbers(series.values[kept]),
-            "n": int(series.step.size),
-            **{key: attributes[key] for key in ("long_name", "units", "definition") if attributes.get(key)},
-        }
-    return found
+    found, about = {}, {}
+    for name in run.names():
+        for label, series in run.scalar_series(name, COMPONENTS) if name in plan.kept else []:
+            if np.isfinite(series.values).any():
+                x, y = thinning.reduced(series.step, series.values, plan.points)
+                found[label] = {"x": [int(step) for step in x], "y": numbers(y), "n": int(np.isfinite(series.values).sum())}
+                attributes = run.attrs(name)
+                about[label] = {key: attributes[key] for key in ("long_name", "units", "definition") if attributes.get(key)}
+    return found, about
 
 
-def spectrum_data(run):
+def spectrum_data(run, plan):
     """The whole spectrum over training, reduced; None when none is stored."""
     series = run.series("eigenvalues") or run.series("eigenvalues_top_k")
     if series is None or series.values.ndim != 2:
@@ -112,27 +173,44 @@ def spectrum_data(run):
     rows = np.flatnonzero(np.isfinite(series.values).any(axis=1))
     if not rows.size:
         return None
-    rows = rows[thinning.spread(series.step[rows], SPECTRUM_EPOCHS)]
-    ranks = thinning.log_spaced(series.values.shape[1], SPECTRUM_RANKS)
+    rows = rows[thinning.spread(series.step[rows], plan.epochs)]
+    ranks = thinning.log_spaced(series.values.shape[1], plan.ranks)
     values = series.values[np.ix_(rows, ranks)]
     return {
         "steps": [int(step) for step in series.step[rows]],
         "ranks": [int(rank) + 1 for rank in ranks],
         "values": [numbers(row) for row in values],
-        "note": f"{rows.size} of {series.step.size} epochs, {ranks.size} of {series.values.shape[1]} ranks",
+        "note": f"{rows.size} of {series.step.size} moments, {ranks.size} of {series.values.shape[1]} ranks",
     }
 
 
-def run_data(run, name, limit):
-    transition = run.transition()
-    return {
-        "name": name,
-        "t_mem": transition.t_mem,
-        "t_gen": transition.t_gen,
-        "layers": run.layers(),
-        "series": series_data(run, limit),
-        "spectrum": spectrum_data(run),
-    }
+class Part(NamedTuple):
+    """All that the page says of one run."""
+
+    data: dict
+    about: dict
+    result: tuple
+    claims: list
+    warnings: list
+    timing: str
+    provenance: str
+
+
+def part_of(name, run, plan, first_config):
+    """Reads one run, whose files are open no longer than that."""
+    with run:
+        transition = run.transition()
+        series, about = series_data(run, plan)
+        data = {
+            "name": name,
+            "t_mem": transition.t_mem,
+            "t_gen": transition.t_gen,
+            "layers": run.layers(),
+            "series": series,
+            "spectrum": spectrum_data(run, plan),
+        }
+        texts = (timing_of(name, run), provenance_of(name, run, plan, first_config))
+        return Part(data, about, result_of(name, run), claims(run.log()), warnings_of(run), *texts)
 
 
 # Text -----------------------------------------------------------------
@@ -222,90 +300,136 @@ def table(header, rows):
     return f"<table><tr>{head}</tr>\n{body}</table>"
 
 
-def result_section(runs):
-    rows = []
-    for name, run in runs:
-        t_mem, t_gen, rule = run.transition()
-        delay = None if t_mem is None or t_gen is None else t_gen - t_mem
-        state = (run.status() or {}).get("state", "unknown")
-        rows.append((name, state, run.committed_epoch(), t_mem, t_gen, delay, rule))
-    parts = [table(("run", "state", "committed epoch", "t_mem", "t_gen", "delay", "rule"), rows)]
-    judged = [(name, claims(run.log())) for name, run in runs]
-    judged += [(name, claims_of_study(study)) for name, study in studies_of(runs)]
+def result_of(name, run):
+    t_mem, t_gen, rule = run.transition()
+    delay = None if t_mem is None or t_gen is None else t_gen - t_mem
+    state = (run.status() or {}).get("state", "unknown")
+    return (name, state, run.committed_epoch(), t_mem, t_gen, delay, rule)
+
+
+def result_section(parts, studies):
+    header = ("run", "state", "committed epoch", "t_mem", "t_gen", "delay", "rule")
+    found = [table(header, [part.result for part in parts])]
+    judged = [(part.data["name"], part.claims) for part in parts]
+    judged += [(name, claims_of_study(study)) for name, study in studies]
     for name, verdicts in judged:
-        found = [(("ok" if verdict == "ok" else "missed", verdict), text) for verdict, text in verdicts]
-        parts.append(f"<h3>{html.escape(name)}: claim against result</h3>" if found else "")
-        parts.append(table(("", "claim: result (source)"), found) if found else "")
+        rows = [(("ok" if verdict == "ok" else "missed", verdict), text) for verdict, text in verdicts]
+        found.append(f"<h3>{html.escape(name)}: claim against result</h3>" if rows else "")
+        found.append(table(("", "claim: result (source)"), rows) if rows else "")
+    return "\n".join(found)
+
+
+def study_section(studies):
+    """The figures of every study as pictures in the page."""
+    found = []
+    for name, run in studies:
+        pictures = study_pictures(run.path)
+        if pictures:
+            found.append(f"<h2>{html.escape(name[:1].upper() + name[1:])}</h2>")
+        for title, png in pictures.items():
+            source = "data:image/png;base64," + base64.b64encode(png).decode()
+            found.append(f'<p><img class="figure" alt="{html.escape(title)} of {html.escape(name)}" src="{source}"></p>')
+    return "\n".join(found)
+
+
+def study_pictures(folder):
+    """{name: PNG} of the figures of a study that have data."""
+    import plot_study  # matplotlib takes a second that a report of single runs need not wait for
+    import plot_style
+
+    study, found = Study(folder), {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, draw in plot_study.FIGURES.items() if len(study) else ():
+            for i, fig in enumerate(draw(study) or ()):
+                has_data = len(plot_style.empty_panels(fig)) < len(fig.axes)
+                (path,) = plot_style.save_figure(fig, Path(scratch), f"{name}_{i}", ["png"], PICTURE_DPI)
+                if has_data:
+                    found[name if i == 0 else f"{name} ({i + 1})"] = path.read_bytes()
+    return found
+
+
+def warning_section(parts, studies):
+    found = [(part.data["name"], ("warning", text)) for part in parts for text in part.warnings]
+    found += [(name, ("warning", text)) for name, study in studies for text in warnings_of_study(study)]
+    return table(("run", "warning"), found) if found else "<p>None.</p>"
+
+
+def timing_of(name, run):
+    seconds = run.series("timing/gop_s")
+    lines = log_lines(run.log())
+    starts = [i for i, (_, text) in enumerate(lines) if text.startswith("phase ")]
+    phases = [text for _, text in lines[starts[-1] :]] if starts else []
+    end = next((i for i, text in enumerate(phases) if text.startswith("memory:")), len(phases) - 1)
+    facts = (
+        []
+        if seconds is None or not seconds.values.size
+        else [
+            f"GOP: {np.nansum(seconds.values):,.1f} s over {seconds.values.size} tracked epochs, "
+            f"{np.nanmedian(seconds.values):.3g} s each (median)"
+        ]
+    )
+    text = "\n".join(facts + phases[: end + 1]) or "nothing recorded yet"
+    return f"<details open><summary>{html.escape(name)}</summary><pre>{html.escape(text)}</pre></details>"
+
+
+def provenance_of(name, run, plan, first_config):
+    """Configuration and launches; of very many runs, only what differs from the first one's configuration."""
+    label, config, what = html.escape(name), run.config(), "configuration"
+    if plan.many and first_config is not None:
+        config, what = differences(config, first_config), "configuration, where it differs from the first run's"
+    text = html.escape(json.dumps(config, indent=1))
+    parts = [f"<details><summary>{label}: {what}</summary><pre>{text}</pre></details>"]
+    limit = 300 if plan.many else 4000
+    for i, launch in enumerate(run.launches()):
+        rows = [
+            (key, value if len(str(value)) < limit else f"{str(value)[:limit]} ...") for key, value in launch.items()
+        ]
+        parts.append(f"<details><summary>{label}: launch {i}</summary>{table(('', ''), rows)}</details>")
     return "\n".join(parts)
 
 
-def warning_section(runs):
-    rows = [(name, ("warning", text)) for name, run in runs for text in warnings_of(run)]
-    rows += [(name, ("warning", text)) for name, study in studies_of(runs) for text in warnings_of_study(study)]
-    return table(("run", "warning"), rows) if rows else "<p>None.</p>"
+def differences(config, first):
+    """{key path: value} of the settings that are not those of the first configuration."""
+    known = flat(first)
+    return {key: value for key, value in flat(config).items() if key not in known or value != known[key]}
 
 
-def timing_section(runs):
-    parts = []
-    for name, run in runs:
-        seconds = run.series("timing/gop_s")
-        lines = log_lines(run.log())
-        starts = [i for i, (_, text) in enumerate(lines) if text.startswith("phase ")]
-        phases = [text for _, text in lines[starts[-1] :]] if starts else []
-        end = next((i for i, text in enumerate(phases) if text.startswith("memory:")), len(phases) - 1)
-        facts = (
-            []
-            if seconds is None or not seconds.values.size
-            else [
-                f"GOP: {np.nansum(seconds.values):,.1f} s over {seconds.values.size} tracked epochs, "
-                f"{np.nanmedian(seconds.values):.3g} s each (median)"
-            ]
-        )
-        text = "\n".join(facts + phases[: end + 1]) or "nothing recorded yet"
-        parts.append(
-            f"<details open><summary>{html.escape(name)}</summary><pre>{html.escape(text)}</pre></details>"
-        )
-    return "\n".join(parts)
-
-
-def provenance_section(runs):
-    parts = []
-    for name, run in runs:
-        label = html.escape(name)
-        config = json.dumps(run.config(), indent=1)
-        parts.append(
-            f"<details><summary>{label}: configuration</summary><pre>{html.escape(config)}</pre></details>"
-        )
-        for i, launch in enumerate(run.launches()):
-            rows = [
-                (key, value if len(str(value)) < 4000 else f"{str(value)[:4000]} ...")
-                for key, value in launch.items()
-            ]
-            parts.append(f"<details><summary>{label}: launch {i}</summary>{table(('', ''), rows)}</details>")
-    return "\n".join(parts)
+def flat(config, prefix=""):
+    found = {}
+    for key, value in (config or {}).items():
+        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value})
+    return found
 
 
 def page(runs):
-    """The HTML of all runs, [(name, Run)]."""
-    count = sum(1 for _, run in runs for _ in series_entries(run))
-    limit = int(np.clip(TOTAL_POINTS // max(count, 1), 60, POINTS))
-    data = {"runs": [run_data(run, name, limit) for name, run in runs]}
-    longest = max((entry["n"] for run in data["runs"] for entry in run["series"].values()), default=0)
-    reduced = (
-        f"Series of more than {limit} points are reduced to about {limit}; extremes are kept."
-        if longest > limit
-        else ""
-    )
+    """The HTML of all runs, [(name, Run)], reduced as far as it must be."""
+    pictures = study_section(studies_of(runs))
+    for share in (1, 2, 4, 8):
+        text = page_of(runs, plan_of(runs, TOTAL_POINTS // share), pictures)
+        if len(text.encode()) < MOST_BYTES:
+            break
+    return text
+
+
+def page_of(runs, plan, pictures):
+    studies, first = studies_of(runs), runs[0][1].config()
+    parts = [part_of(name, run, plan, first if i else None) for i, (name, run) in enumerate(runs)]
+    about = {}
+    for part in parts:
+        about = {**part.about, **about}
+    longest = max((entry["n"] for part in parts for entry in part.data["series"].values()), default=0)
     names = ", ".join(name for name, _ in runs)
+    data = {"runs": [part.data for part in parts], "about": about}
     return PAGE.format(
         title=html.escape(names if len(runs) <= 3 else f"{len(runs)} runs"),
         style=(TOOLS / "report_page.css").read_text(encoding="utf-8"),
         script=(TOOLS / "report_page.js").read_text(encoding="utf-8"),
-        reduced=reduced,
-        results=result_section(runs),
-        warnings=warning_section(runs),
-        timing=timing_section(runs),
-        provenance=provenance_section(runs),
+        reduced=html.escape(plan.words(longest)),
+        results=result_section(parts, studies),
+        studies=pictures,
+        warnings=warning_section(parts, studies),
+        timing="\n".join(part.timing for part in parts),
+        provenance="\n".join(part.provenance for part in parts),
         # A text may hold "</script>", which would end the element.
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     )
@@ -319,7 +443,7 @@ def parse_arguments(argv):
     )
     tool_options.add_runs(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="default: report.html in the first run"
+        "-o", "--output", type=Path, metavar="FILE", help="default: report.html in the first run, or the study"
     )
     return parser.parse_args(argv)
 
@@ -328,7 +452,8 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     runs = grokscope_io.open_runs(arguments.runs)
     names = grokscope_io.shortest_labels([run.path for run in runs])
-    output = arguments.output or runs[0].path / "report.html"
+    home = Path(arguments.runs[0]) if is_study(arguments.runs[0]) else runs[0].path
+    output = arguments.output or home / "report.html"
     text = page(list(zip(names, runs)))
     with grokscope_io.writing_to(output.parent, "-o"):
         output.write_text(text, encoding="utf-8")

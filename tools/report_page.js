@@ -27,6 +27,11 @@ function formatted(value) {
   return String(Number(value.toPrecision(5)));
 }
 
+// A number of steps, digit by digit.
+function counted(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: 3 });
+}
+
 function look(i) {
   return { colour: COLOURS[i % COLOURS.length], dash: DASHES[i % DASHES.length] };
 }
@@ -241,7 +246,7 @@ class Chart {
     this.draw();
   }
 
-  // The nearest point of each line along x.
+  // The nearest point of each line along x, each with its own x: lines are reduced to different points.
   hover(px, py) {
     const { x } = this.scales();
     const rows = this.shown().map((line) => ({ line, i: nearest(line, x, px) }));
@@ -251,10 +256,11 @@ class Chart {
     const text = found.slice(0, 14).map(({ line, i }) => {
       const row = element("div");
       row.innerHTML = swatch(line);
-      row.append(`${line.label}: ${formatted(line.y[i])}`);
+      row.append(`${line.label}: ${formatted(line.y[i])} at ${this.xLabel} ${counted(line.x[i])}`);
       return row;
     });
-    this.tooltip.replaceChildren(element("div", {}, `${this.xLabel} ${formatted(found[0].line.x[found[0].i])}`), ...text);
+    if (found.length > text.length) text.push(element("div", {}, `and ${found.length - text.length} more`));
+    this.tooltip.replaceChildren(...text);
     const right = px > this.canvas.clientWidth / 2;
     this.tooltip.style.left = right ? "" : this.canvas.offsetLeft + px + 14 + "px";
     this.tooltip.style.right = right ? this.canvas.clientWidth - px + 14 + "px" : "";
@@ -449,8 +455,10 @@ function gopChart() {
 function describe(name) {
   const run = report.runs.find((one) => one.series[name]);
   if (!run) return name;
-  const { long_name: long, units, definition, n } = run.series[name];
-  const reduced = n > run.series[name].x.length ? ` (${run.series[name].x.length} of ${n} points)` : "";
+  const { long_name: long, units, definition } = report.about[name] || {};
+  const { n, y } = run.series[name];
+  const shown = y.filter((value) => value !== null).length;
+  const reduced = n > shown ? ` (${shown} of ${n} points)` : "";
   return `${long || name}${units && units !== "1" ? ` [${units}]` : ""}${definition ? `: ${definition}` : ""}${reduced}`;
 }
 

@@ -1,19 +1,25 @@
 #!/usr/bin/env python3
-"""What happened in this run? Draws the figures of one run directory, finished or still running.
+"""What happened in this run, or in the runs of this study? Draws the figures of one directory, finished or running.
 
 Each figure below arranges panels of plot_panels.py and its neighbours. Nothing is computed here beyond what
-is drawn, and nothing in the run directory is touched but the folder of the plots.
+is drawn, and nothing in the directory is touched but the folder of the plots. The figures of a study are in
+plot_study.py.
 """
+import functools
+import sys
 
 import grokscope_io  # first: it finds a Python that has the packages
 import plot_layers
 import plot_observables
 import plot_panels as panels
 import plot_spectra
+import plot_study
 import plot_style as style
 import plot_subspace
 import tool_options
+from study_table import Study, is_study
 
+IN_SUMMARY = 4  # spectra
 PANELS_PER_PAGE = 12
 
 
@@ -73,19 +79,19 @@ def top_eigenvalues(run, _):
     return [fig]
 
 
-def eigenvalue_spectrum(run, epochs):
-    epochs = epochs or plot_spectra.spread_epochs(run)
+def eigenvalue_spectrum(run, moments):
+    moments = moments or plot_spectra.spread_moments(run)
     fig = new_figure(run, "eigenvalue spectra", 7.2, 3.6)
     grid = fig.add_gridspec(1, 2, width_ratios=(1.6, 1), wspace=0.03)
     axes = [fig.add_subplot(grid[0]), fig.add_subplot(grid[1])]
-    plot_spectra.spectra(axes[0], run, epochs)
-    plot_spectra.cumulative_share(axes[1], run, epochs)
+    plot_spectra.spectra(axes[0], run, moments)
+    plot_spectra.cumulative_share(axes[1], run, moments)
     style.letter_panels(axes)
     return [fig]
 
 
-def eigenvalue_spectrum_grokking(run, epochs):
-    chosen = [(epoch, "") for epoch in epochs] if epochs else plot_spectra.jump_epochs(run)
+def eigenvalue_spectrum_grokking(run, moments):
+    chosen = [(moment, "") for moment in moments] if moments else plot_spectra.jump_moments(run)
     fig = new_figure(run, "the spectrum through the jump", 9.2, 4.8)
     grid = fig.add_gridspec(2, 3, height_ratios=(1, 2.4), width_ratios=(1.35, 0.03, 1))
     axes = [fig.add_subplot(grid[0, 0]), fig.add_subplot(grid[1, 0]), fig.add_subplot(grid[:, 2])]
@@ -97,7 +103,7 @@ def eigenvalue_spectrum_grokking(run, epochs):
         )
     labels = [label for _, label in chosen if label]
     title = "Spectra around the jump" if "at" in labels else "Spectra" + (" (no jump yet)" if labels else "")
-    plot_spectra.spectra(axes[2], run, [epoch for epoch, _ in chosen], labels, title)
+    plot_spectra.spectra(axes[2], run, [moment for moment, _ in chosen], labels, title)
     style.letter_panels(axes)
     panels.transition_legend(fig, run)
     return [fig]
@@ -122,13 +128,13 @@ def spectrum_evolution(run, _):
 
 
 def subspace_rotation(run, _):
-    spaces = plot_subspace.eigenspaces(run)
+    rotation = plot_subspace.Rotation(plot_subspace.eigenspaces(run))
     fig = new_figure(run, "do the eigenspaces turn?", 7.2, 3.7)
     left, right = fig.subplots(1, 2)
-    image = plot_subspace.overlap_matrix(left, run, spaces)
+    image = plot_subspace.overlap_matrix(left, run, rotation)
     if image is not None:
         fig.colorbar(image, ax=left, fraction=0.046, pad=0.02)
-    plot_subspace.overlap_with(right, run, spaces)
+    plot_subspace.overlap_with(right, run, rotation)
     style.letter_panels([left, right])
     panels.transition_legend(fig, run)
     return [fig]
@@ -174,8 +180,10 @@ def observables(run, _):
     return figures
 
 
-def summary(run, epochs):
-    chosen = epochs[:4] if epochs else [epoch for epoch, _ in plot_spectra.jump_epochs(run)]
+def summary(run, moments):
+    chosen = moments[:IN_SUMMARY] or [moment for moment, _ in plot_spectra.jump_moments(run)]
+    left_out = len(moments) - len(chosen)
+    title = f"Spectra ({IN_SUMMARY} of the {len(moments)} chosen)" if left_out > 0 else "Spectra"
     meshes = []
     fig = grid_figure(
         run,
@@ -190,7 +198,7 @@ def summary(run, epochs):
             panels.effective_ranks,
             panels.alignment,
             lambda ax, run: panels.top_eigenvalues(ax, run, legend=False),
-            lambda ax, run: plot_spectra.spectra(ax, run, chosen),
+            lambda ax, run: plot_spectra.spectra(ax, run, chosen, title=title),
             lambda ax, run: meshes.append((ax, plot_spectra.heat_map(ax, run))),
         ],
     )
@@ -217,44 +225,124 @@ FIGURES = {
 }
 
 
-def nearest_epochs(run, wanted):
-    """The stored epochs nearest to the wanted ones; says so where they differ."""
-    available = plot_spectra.spectrum_epochs(run)
-    if not available.size:
+# What is drawn, and what is said of it -----------------------------------------------------------------
+
+
+def note(text):
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def chosen_moments(run, arguments):
+    """The Moments with a spectrum that are nearest to the wanted epochs and steps; says where they differ."""
+    wanted = [("epoch", epoch) for epoch in arguments.epochs] + [("step", step) for step in arguments.steps]
+    available = plot_spectra.spectrum_moments(run)
+    if wanted and not available:
+        why = run.why_nothing_is_tracked() or "every eigenvalue is NaN"
+        note(f"--epochs and --steps choose nothing, no spectrum is stored ({why})")
         return []
-    chosen = []
-    for epoch in wanted:
-        nearest = int(available[abs(available - epoch).argmin()])
-        if nearest != epoch:
-            print(f"epoch {epoch} has no spectrum, epoch {nearest} is drawn in its place")
-        chosen.append(nearest)
-    return sorted(set(chosen))
+    chosen = {nearest_moment(available, unit, number) for unit, number in wanted}
+    chosen = sorted(chosen, key=lambda moment: moment.step)
+    if len(chosen) > IN_SUMMARY and "summary" in arguments.figures:
+        note(f"the summary draws the first {IN_SUMMARY} of {len(chosen)} moments, eigenvalue_spectrum all of them")
+    return chosen
+
+
+def nearest_moment(available, unit, wanted):
+    """The one whose "epoch" or "step" is nearest; of several in one epoch the first."""
+    nearest = min(available, key=lambda moment: (abs(getattr(moment, unit) - wanted), moment.step))
+    within = sum(moment.epoch == nearest.epoch for moment in available)
+    if getattr(nearest, unit) != wanted:
+        print(f"{unit} {wanted} has no spectrum, {nearest.label()} is drawn in its place")
+    elif unit == "epoch" and within > 1:
+        print(f"epoch {wanted} has {within} spectra, the first is drawn (step {nearest.step}): --steps chooses others")
+    return nearest
+
+
+def describe_gaps(name, figures):
+    """What of a figure has no data, one line each; whether any of it has some."""
+    empty = [panel for fig in figures for panel in style.empty_panels(fig)]
+    total = sum(len(fig.axes) for fig in figures)
+    if not empty:
+        return True
+    reasons = [(why.split("\n") + [why])[1] for _, why in empty]  # the line after "no data"
+    reason = "; ".join(list(dict.fromkeys(reasons))[:2])
+    if len(empty) == total:
+        note(f"{name} has no data ({reason})")
+        return False
+    note(f"{name} has no data in {', '.join(title for title, _ in empty)} ({reason})")
+    return True
+
+
+def draw_all(figures, arguments, default_folder):
+    """Writes {name: function that gives a list of figures}; whether any of them has data."""
+    found = False
+    with grokscope_io.writing_to(arguments.save_dir or default_folder) as folder:
+        for name, draw in figures.items():
+            drawn = draw()
+            found |= describe_gaps(name, drawn)
+            for i, fig in enumerate(drawn):
+                page = name if i == 0 else f"{name}_{i + 1}"
+                written = style.save_figure(fig, folder, page, arguments.formats, arguments.dpi)
+                print(f"{folder / page}  ({', '.join(path.suffix[1:] for path in written)})", flush=True)
+    return found
+
+
+def draw_run(arguments):
+    with grokscope_io.open_run(arguments.results_dir) as run:
+        arguments.figures = of_kind(arguments.figures, FIGURES, "a run")
+        moments = chosen_moments(run, arguments)
+        figures = {name: functools.partial(FIGURES[name], run, moments) for name in arguments.figures}
+        if draw_all(figures, arguments, run.path / "plots"):
+            return
+        why = run.why_nothing_is_tracked() or "all that the chosen figures show is missing or NaN"
+        raise grokscope_io.ToolError(f"{run.path} has nothing to draw ({why}), the figures written say so")
+
+
+def draw_study(arguments):
+    if arguments.epochs or arguments.steps:
+        note("--epochs and --steps are about one run, name one of members/")
+    study = Study(arguments.results_dir)
+    asked, varied = of_kind(arguments.figures, plot_study.FIGURES, "a study"), ", ".join(study.axes()) or "no numeric key"
+    figures = {}
+    for name in asked:
+        drawn = plot_study.FIGURES[name](study)
+        if drawn is not None:
+            figures[name] = functools.partial(list, drawn)
+        elif arguments.figures:
+            note(f"{name} needs two numeric keys, this study varies {varied}")
+    if not draw_all(figures, arguments, study.path / "plots"):
+        raise grokscope_io.ToolError(f"{study.path} has nothing to draw (no member has come that far), wait for one")
+
+
+def of_kind(asked, known, what):
+    """The figures that were asked for, all where none was; those of another kind of directory are a ToolError."""
+    strange = [name for name in asked or [] if name not in known]
+    if strange:
+        raise grokscope_io.ToolError(f"{', '.join(strange)}: no figure of {what} (which has {', '.join(known)}), name one of these")
+    return asked or list(known)
 
 
 def parse_arguments(argv):
     parser = tool_options.make_parser(
-        "Draws the figures of one run, finished or still running, as .png and .pdf.",
-        "Figures: "
+        "Draws the figures of one run or study, finished or still running, as .png and .pdf.",
+        "Figures of a run: "
         + ", ".join(FIGURES)
-        + ". A panel without data says why. Large spectra are thinned to what a "
-        "screen can show; the panel says so. Exit codes: 0 drawn, 2 wrong usage or no run there, 3 "
+        + "; of a study (a directory with study.h5): "
+        + ", ".join(plot_study.FIGURES)
+        + ". A panel without data says why, and so does a line on stderr. Large spectra are thinned to what a "
+        "screen can show; the panel says so. Exit codes: 0 drawn, 2 wrong usage, no run there or nothing to draw, 3 "
         "unreadable files or an unwritable folder.",
     )
     tool_options.add_run(parser)
     tool_options.add_figures(parser, words="default: D/plots")
-    parser.add_argument(
-        "--epochs",
-        nargs="+",
-        type=int,
-        metavar="E",
-        help="epochs whose spectra are drawn (default: spread over the run, and around the jump)",
-    )
+    for option, letter, what in (("--epochs", "E", "epochs"), ("--steps", "S", "optimizer steps")):
+        words = f"{what} whose spectra are drawn (default: spread over the run, and around the jump)"
+        parser.add_argument(option, nargs="+", type=int, metavar=letter, default=[], help=words)
     parser.add_argument(
         "--figures",
         nargs="+",
-        choices=list(FIGURES),
+        choices=[*FIGURES, *plot_study.FIGURES],
         metavar="NAME",
-        default=list(FIGURES),
         help="draw these only (default: all)",
     )
     parser.add_argument(
@@ -265,14 +353,7 @@ def parse_arguments(argv):
 
 def main(argv=None):
     arguments = parse_arguments(argv)
-    with grokscope_io.open_run(arguments.results_dir) as run:
-        epochs = nearest_epochs(run, arguments.epochs) if arguments.epochs else []
-        with grokscope_io.writing_to(arguments.save_dir or run.path / "plots") as folder:
-            for name in arguments.figures:
-                for i, fig in enumerate(FIGURES[name](run, epochs)):
-                    page = name if i == 0 else f"{name}_{i + 1}"
-                    written = style.save_figure(fig, folder, page, arguments.formats, arguments.dpi)
-                    print(f"{folder / page}  ({', '.join(path.suffix[1:] for path in written)})", flush=True)
+    (draw_study if is_study(arguments.results_dir) else draw_run)(arguments)
     return 0
 
 

@@ -4,6 +4,7 @@
 
 #include "data/modular_arithmetic.hpp"
 #include "data/permutation_group.hpp"
+#include "data/table_split.hpp"
 
 namespace grokscope::power {
 namespace {
@@ -31,6 +32,10 @@ std::int64_t operator_token(const std::string& operation) {
 }
 
 std::int64_t vocabulary(std::int64_t p) { return kFirstResidue + p + kPermutations; }
+
+std::int64_t equation_count(std::int64_t p, const std::string& operation) {
+  return is_permutation_operation(operation) ? kPermutations * kPermutations : modular_table_size(p, operation);
+}
 
 Dataset equations(std::int64_t p, const std::string& operation) {
   const bool permutes = is_permutation_operation(operation);

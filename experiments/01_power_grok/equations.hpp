@@ -25,6 +25,9 @@ bool is_permutation_operation(const std::string& operation);
 std::int64_t operator_token(const std::string& operation);
 std::int64_t vocabulary(std::int64_t p);
 
+/// How many equations an operation has.
+std::int64_t equation_count(std::int64_t p, const std::string& operation);
+
 /// All equations of an operation: inputs [n, 6] = <eos> a op b = c, targets [n, 2] = c <eos>, what follows the last two
 /// inputs. Ids number the pairs (a, b).
 Dataset equations(std::int64_t p, const std::string& operation);

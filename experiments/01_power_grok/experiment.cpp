@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "data/modular_arithmetic.hpp"
+#include "data/table_split.hpp"
 #include "experiments/01_power_grok/equations.hpp"
 #include "nn/transformer.hpp"
 #include "train/events.hpp"
@@ -36,13 +37,14 @@ class PowerGrok : public Task {
     if (operation_ == "divide" && !is_prime(p_)) {
       problems.add("data.p", fmt::format("{} is not a prime", p_), "division needs inverses", "use a prime such as 97");
     }
+    if (!power::is_permutation_operation(operation_) && !check_table_size(p_, 2, problems)) return;
+    const auto n = power::equation_count(p_, operation_);
+    check_split(fraction_, train_count(n), n, problems);
   }
 
   void build_data(const TrainingOptions& training) override {
     const auto all = power::equations(p_, operation_);
-    // Half to even, as the authors' code rounds: 4704 of 9409.
-    const auto count = static_cast<std::int64_t>(std::nearbyint(fraction_ * static_cast<double>(all.size())));
-    data_ = split_at_random(all, std::max<std::int64_t>(1, count), static_cast<std::uint64_t>(training.seed));
+    data_ = split_at_random(all, train_count(all.size()), static_cast<std::uint64_t>(training.seed));
   }
 
   void build_model(const TrainingOptions& training) override {
@@ -66,6 +68,11 @@ class PowerGrok : public Task {
   }
 
  private:
+  /// Half to even, as the authors' code rounds: 4704 of 9409.
+  std::int64_t train_count(std::int64_t n) const {
+    return static_cast<std::int64_t>(std::nearbyint(fraction_ * static_cast<double>(n)));
+  }
+
   std::int64_t p_ = 97;
   std::string operation_ = "divide";
   double fraction_ = 0.5;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "data/modular_arithmetic.hpp"
+#include "data/table_split.hpp"
 #include "experiments/03_nanda_progress/fourier.hpp"
 #include "experiments/03_nanda_progress/phases.hpp"
 #include "experiments/03_nanda_progress/progress.hpp"
@@ -51,6 +52,10 @@ class NandaProgress : public Task {
       problems.add("data.p", fmt::format("{} is not a prime", shape_.p), "division needs inverses",
                    "use a prime such as 113");
     }
+    if (check_table_size(shape_.p, 2, problems)) {
+      const auto n = modular_table_size(shape_.p, operation_);
+      check_split(fraction_, share_of_table(fraction_, n), n, problems);
+    }
     for (const auto k : key_frequencies_) {
       if (k <= nanda::frequency_count(shape_.p)) continue;
       problems.add("observables.key_frequencies", fmt::format("{} is no frequency modulo {}", k, shape_.p),
@@ -60,9 +65,8 @@ class NandaProgress : public Task {
 
   void build_data(const TrainingOptions& training) override {
     const auto table = modular_table(shape_.p, operation_);
-    const auto count = static_cast<std::int64_t>(fraction_ * static_cast<double>(table.size()));
-    data_ =
-        split_at_random(table, std::max<std::int64_t>(1, count), static_cast<std::uint64_t>(training.seed));
+    data_ = split_at_random(table, share_of_table(fraction_, table.size()),
+                            static_cast<std::uint64_t>(training.seed));
   }
 
   void build_model(const TrainingOptions& training) override {

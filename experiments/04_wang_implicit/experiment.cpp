@@ -43,9 +43,12 @@ class WangImplicit : public Task {
     declare_observation_schedule(schemas);
   }
 
-  void check(const TrainingOptions&, Problems& problems) const override {
+  void check(const TrainingOptions& training, Problems& problems) const override {
     shape_.check_widths(problems);
-    if (facts_.composes() && facts_.out_degree > facts_.relations) {
+    const bool have_relations = !facts_.composes() || facts_.out_degree <= facts_.relations;
+    if (have_relations) {
+      facts_.check(static_cast<std::uint64_t>(training.seed), problems);
+    } else {
       problems.add("data.out_degree", fmt::format("{} is more than data.relations = {}", facts_.out_degree, facts_.relations),
                    "the relations of an entity are all different", "use at most as many");
     }

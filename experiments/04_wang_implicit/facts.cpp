@@ -65,6 +65,7 @@ class World {
   virtual std::pair<std::int64_t, std::int64_t> premises(std::int64_t k) const = 0;
   /// Facts that are held out together with fact k; empty where another one stands for it, or where k is none.
   virtual Numbers unit(std::int64_t k) const = 0;
+  virtual std::int64_t unit_size(std::int64_t k) const = 0;
   virtual void write_atom(std::int64_t atom, Rows& rows) const = 0;
   virtual void write_inferred(std::int64_t k, Rows& rows) const = 0;
 
@@ -107,6 +108,7 @@ class Composition : public World {
     return {first, tail_[at_index(first)] * o_.out_degree + k % o_.out_degree};
   }
   Numbers unit(std::int64_t k) const override { return {k}; }
+  std::int64_t unit_size(std::int64_t) const override { return 1; }
 
   void write_atom(std::int64_t atom, Rows& rows) const override {
     rows.add(atom, std::array{head(atom), relation(atom)}, tail(atom));
@@ -146,8 +148,12 @@ class Comparison : public World {
   }
   Numbers unit(std::int64_t k) const override {
     const auto [first, second] = premises(k);
-    if (first >= second) return {};
+    if (unit_size(k) == 0) return {};
     return {k, second * o_.entities + first % o_.entities};
+  }
+  std::int64_t unit_size(std::int64_t k) const override {
+    const auto [first, second] = premises(k);
+    return first >= second ? 0 : 2;
   }
 
   void write_atom(std::int64_t atom, Rows& rows) const override {
@@ -181,6 +187,21 @@ Numbers random_choice(const Numbers& facts, std::int64_t count, std::uint64_t se
   return chosen;
 }
 
+std::unique_ptr<World> make_world(const FactOptions& o, std::uint64_t seed) {
+  if (o.composes()) return std::make_unique<Composition>(o, seed);
+  return std::make_unique<Comparison>(o, seed);
+}
+
+/// Calls visit(k, is_ood) for the first fact k of every unit that follows from two atoms of one kind.
+template <class Visit>
+void for_each_unit(const World& world, Visit visit) {
+  for (std::int64_t k = 0; k < world.inferred(); ++k) {
+    if (world.unit_size(k) == 0) continue;
+    const auto [first, second] = world.premises(k);
+    if (world.is_ood(first) == world.is_ood(second)) visit(k, world.is_ood(first));
+  }
+}
+
 /// Facts that follow from two ID atoms, by what is done with them, and from two OOD atoms.
 struct Pools {
   Numbers trainable, held_out, ood;
@@ -189,17 +210,14 @@ struct Pools {
 Pools divide(const World& world, double share_held_out, std::uint64_t seed) {
   Pools pools;
   Numbers units;  // of ID facts, each by its first one
-  for (std::int64_t k = 0; k < world.inferred(); ++k) {
+  for_each_unit(world, [&](std::int64_t k, bool is_ood) {
     const auto unit = world.unit(k);
-    if (unit.empty()) continue;
-    const auto [first, second] = world.premises(k);
-    if (world.is_ood(first) != world.is_ood(second)) continue;
-    if (world.is_ood(first)) {
+    if (is_ood) {
       pools.ood.insert(pools.ood.end(), unit.begin(), unit.end());
     } else {
       units.push_back(k);
     }
-  }
+  });
   const auto n = static_cast<std::int64_t>(units.size()), held_out = share_of(share_held_out, n);
   const auto order = random_permutation(n, RandomStream(seed, "held_out"));
   for (std::int64_t i = 0; i < n; ++i) {
@@ -236,13 +254,40 @@ Vocabulary::Vocabulary(const FactOptions& o) {
   size = relation + o.relations;
 }
 
-Facts make_facts(const FactOptions& o, std::uint64_t seed) {
-  std::unique_ptr<World> world;
-  if (o.composes()) {
-    world = std::make_unique<Composition>(o, seed);
-  } else {
-    world = std::make_unique<Comparison>(o, seed);
+FactCounts count_facts(const FactOptions& o, std::uint64_t seed) {
+  const auto world = make_world(o, seed);
+  FactCounts counts;
+  for (std::int64_t atom = 0; atom < o.atoms(); ++atom) counts.id_atoms += world->is_ood(atom) ? 0 : 1;
+  std::int64_t units = 0;
+  for_each_unit(*world, [&](std::int64_t, bool is_ood) { units += is_ood ? 0 : 1; });
+  const auto held_out = share_of(o.held_out, units), size = o.composes() ? std::int64_t{1} : 2;
+  counts.held_out = size * held_out;
+  counts.trainable = size * (units - held_out);
+  return counts;
+}
+
+void FactOptions::check(std::uint64_t seed, Problems& problems) const {
+  const auto counts = count_facts(*this, seed);
+  const auto wanted = share_of(phi, counts.id_atoms);
+  if (counts.held_out == 0) {
+    problems.add("data.held_out",
+                 fmt::format("{} of {} inferred facts of two ID atoms leaves none to test", held_out, counts.trainable), "",
+                 "use a larger share, a smaller data.ood_share or more data.entities");
   }
+  if (wanted == 0) {
+    problems.add("data.phi", fmt::format("{} leaves no inferred fact of {} ID atoms to train on", phi, counts.id_atoms), "",
+                 "use a larger one");
+  }
+  if (wanted > counts.trainable) {
+    const double largest = 100 * static_cast<double>(counts.trainable) / static_cast<double>(counts.id_atoms);
+    problems.add("data.phi", fmt::format("{} asks for {} inferred facts to train", phi, wanted),
+                 fmt::format("of two ID atoms only {} are not held out", counts.trainable),
+                 fmt::format("use at most {:g}", std::floor(largest) / 100));
+  }
+}
+
+Facts make_facts(const FactOptions& o, std::uint64_t seed) {
+  const auto world = make_world(o, seed);
   const Vocabulary words(o);
   Rows id(o, words), ood(o, words);
   for (std::int64_t atom = 0; atom < o.atoms(); ++atom) world->write_atom(atom, world->is_ood(atom) ? ood : id);
@@ -250,11 +295,7 @@ Facts make_facts(const FactOptions& o, std::uint64_t seed) {
 
   const auto pools = divide(*world, o.held_out, seed);
   const auto wanted = share_of(o.phi, facts.id_atoms.size()), there = static_cast<std::int64_t>(pools.trainable.size());
-  if (wanted > there) {
-    throw UserError(fmt::format("data.phi: {:g} asks for {} inferred facts to train (of two ID atoms only {} are not held "
-                                "out), use at most {:.4g}", o.phi, wanted, there,
-                                static_cast<double>(there) / static_cast<double>(facts.id_atoms.size())));
-  }
+  require(wanted <= there, "more inferred facts are asked for than there are");
   facts.trained = some_inferred(*world, o, random_choice(pools.trainable, wanted, seed, "trained"));
   facts.id_test = some_inferred(*world, o, random_choice(pools.held_out, o.probes, seed, "id_test"));
   facts.ood_test = some_inferred(*world, o, random_choice(pools.ood, o.probes, seed, "ood_test"));

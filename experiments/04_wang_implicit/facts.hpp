@@ -27,6 +27,8 @@ struct FactOptions {
   std::int64_t probes = 3000;
   bool end_token = true;
   void declare(Schema& s);
+  /// Reports a phi that asks for more facts than there are, and splits that would be empty. Needs out_degree <= relations.
+  void check(std::uint64_t seed, Problems& problems) const;
   bool composes() const { return task == "composition"; }
   std::int64_t atoms() const { return entities * (composes() ? out_degree : relations); }
 };
@@ -56,7 +58,17 @@ struct Facts {
   std::int64_t ood_inferred = 0;
 };
 
-/// Deterministic in options and seed. Throws UserError when phi asks for more inferred facts than there are. Local; memory
+/// How many facts there are of each kind that trains or tests.
+struct FactCounts {
+  std::int64_t id_atoms = 0;
+  std::int64_t trainable = 0;  ///< inferred from two ID atoms and not held out: phi can ask for so many
+  std::int64_t held_out = 0;
+};
+
+/// The counts of make_facts() with these options and this seed, without making them. Local; no memory to speak of.
+FactCounts count_facts(const FactOptions& options, std::uint64_t seed);
+
+/// Deterministic in options and seed, which must allow for phi (count_facts). Local; memory
 /// 32 bytes an inferred fact of two ID atoms (composition 23 MB, comparison 520 MB at the paper's sizes).
 Facts make_facts(const FactOptions& options, std::uint64_t seed);
 

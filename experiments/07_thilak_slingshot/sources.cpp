@@ -8,6 +8,7 @@
 #include "data/cifar_images.hpp"
 #include "data/idx_images.hpp"
 #include "data/modular_arithmetic.hpp"
+#include "data/table_split.hpp"
 #include "data/teacher_student.hpp"
 
 namespace grokscope::slingshot {
@@ -58,6 +59,10 @@ void Source::check(Problems& problems) const {
   if (name == "division" && !is_prime(p)) {
     problems.add("data.p", fmt::format("{} is not a prime", p), "division needs inverses", "use a prime such as 97");
   }
+  if (name == "division") {
+    const auto n = modular_table_size(p, "divide");
+    check_split(train_fraction, share_of_table(train_fraction, n), n, problems);
+  }
   const auto too_many = [&](const char* key, std::int64_t wanted, std::int64_t there) {
     if (wanted > there) {
       problems.add(key, fmt::format("{} has {} images", name, there), "", fmt::format("use at most {}", there));
@@ -83,8 +88,7 @@ DataSplits Source::build(std::uint64_t training_seed, Encoding encoding) const {
   if (name == "division") {
     auto all = modular_table(p, "divide");
     all.inputs = equations(all.inputs, p, encoding);
-    const auto count = static_cast<std::int64_t>(train_fraction * static_cast<double>(all.size()));
-    return split_at_random(all, std::max<std::int64_t>(1, count), chosen);
+    return split_at_random(all, share_of_table(train_fraction, all.size()), chosen);
   }
   auto splits = image_splits(*this);
   for (auto* split : {&splits.train, &splits.test}) split->inputs = split->inputs.to(at::kDouble) / 255;

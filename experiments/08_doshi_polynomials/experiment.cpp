@@ -7,14 +7,13 @@
 
 #include "base/random.hpp"
 #include "data/modular_arithmetic.hpp"
+#include "data/table_split.hpp"
 #include "experiments/08_doshi_polynomials/analytic.hpp"
 #include "experiments/08_doshi_polynomials/fourier.hpp"
 #include "nn/power_mlp.hpp"
 
 namespace grokscope {
 namespace {
-
-constexpr double kLargestTable = 2e7;
 
 TaskInfo doshi_info() {
   return {"08_doshi_polynomials", "Modular addition and multiplication by a network with power activations",
@@ -56,9 +55,10 @@ class DoshiPolynomials : public Task {
       problems.add("data.terms", fmt::format("{} terms with {}", terms_, operation_),
                    "only sums have more than two", "use data.operation: add");
     }
-    if (std::pow(static_cast<double>(p_), static_cast<double>(terms_)) > kLargestTable) {
-      problems.add("data.terms", fmt::format("{}^{} tuples", p_, terms_),
-                   "the table of all of them is kept in memory", "use a smaller data.p or fewer terms");
+    if (check_table_size(p_, terms_, problems)) {
+      const auto n = terms_ == 2 ? modular_table_size(p_, operation_)
+                                 : std::llround(std::pow(static_cast<double>(p_), static_cast<double>(terms_)));
+      check_split(fraction_, share_of_table(fraction_, n), n, problems);
     }
     if (init_ == "analytic" && operation_ != "add" && operation_ != "multiply") {
       problems.add("model.init", "no analytic weights for " + operation_,
@@ -73,8 +73,7 @@ class DoshiPolynomials : public Task {
   void build_data(const TrainingOptions& training) override {
     const auto seed = static_cast<std::uint64_t>(training.seed);
     const auto table = terms_ == 2 ? modular_table(p_, operation_) : modular_sums(p_, terms_);
-    const auto count = static_cast<std::int64_t>(fraction_ * static_cast<double>(table.size()));
-    data_ = split_at_random(table, std::max<std::int64_t>(1, count), seed);
+    data_ = split_at_random(table, share_of_table(fraction_, table.size()), seed);
     corrupt_labels(seed);
   }
 

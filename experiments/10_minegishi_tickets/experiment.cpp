@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "data/modular_arithmetic.hpp"
+#include "data/table_split.hpp"
 #include "nn/folded_mlp.hpp"
 #include "nn/mask.hpp"
 
@@ -43,14 +43,17 @@ class MinegishiTickets : public Task {
       problems.add("data.p", fmt::format("{} is not a prime", shape_.p), "division needs inverses",
                    "use a prime such as 67");
     }
+    if (!check_table_size(shape_.p, 2, problems)) return;
+    // Pairs a <= b; division has no 0 / 0, the only one of them with b = 0.
+    const auto p = shape_.p, n = p * (p + 1) / 2 - (operation_ == "divide" ? 1 : 0);
+    check_split(fraction_, share_of_table(fraction_, n), n, problems);
   }
 
   void build_data(const TrainingOptions& training) override {
     const auto table = modular_table(shape_.p, operation_);
     const auto unordered = table.inputs.select(1, 0) <= table.inputs.select(1, 1);
     const auto pairs = table.select(unordered.nonzero().squeeze(1));
-    const auto count = static_cast<std::int64_t>(fraction_ * static_cast<double>(pairs.size()));
-    data_ = split_at_random(pairs, std::max<std::int64_t>(1, count), static_cast<std::uint64_t>(training.seed));
+    data_ = split_at_random(pairs, share_of_table(fraction_, pairs.size()), static_cast<std::uint64_t>(training.seed));
   }
 
   void build_model(const TrainingOptions& training) override {

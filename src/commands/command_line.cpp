@@ -4,14 +4,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
+#include <new>
 #include <optional>
 
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "comm/stop.hpp"
 #include "commands/describe.hpp"
-#include "config/override.hpp"
 #include "run/analyze.hpp"
 #include "run/export.hpp"
 #include "run/plan.hpp"
@@ -38,6 +39,7 @@ struct Arguments {
   double latency_us = 2;
   double bandwidth_gbs = 5;
   std::int64_t epoch = -1;
+  std::int64_t step = -1;
   std::string rows, cols, layer, output;
   bool merge = false;
 };
@@ -46,15 +48,29 @@ Verbosity verbosity_of(const std::string& name) {
   return name == "quiet" ? Verbosity::quiet : name == "debug" ? Verbosity::debug : Verbosity::normal;
 }
 
+/// What is said of an error, and the code that the program leaves with.
+struct Ending {
+  std::string text;
+  ExitCode code = ExitCode::internal;
+};
+
+Ending ending_of(const std::exception& error) {
+  std::string text = error.what();
+  for (const char* stack : {"\nException raised from", "\nframe #"}) text = text.substr(0, text.find(stack));  // of LibTorch
+  if (const auto* ours = dynamic_cast<const Error*>(&error)) return {text, ours->code()};
+  if (dynamic_cast<const std::filesystem::filesystem_error*>(&error) != nullptr) {
+    return {text + " (the file system refused), check the path, its permissions and the free space", ExitCode::environment};
+  }
+  const bool is_out_of_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+                                text.find("allocate memory") != std::string::npos;
+  if (is_out_of_memory) return {fmt::format("out of memory ({}), ask for less or give it more", text)};
+  return {fmt::format("unexpected: {} (a bug in grokscope, please report it)", text)};
+}
+
 /// Commands that need no peers print and return.
 int local_command(const std::function<std::string()>& make_text) {
-  try {
-    fmt::print("{}", make_text());
-    return 0;
-  } catch (const Error& error) {
-    fmt::print(stderr, "grokscope: {}\n", error.what());
-    return static_cast<int>(error.code());
-  }
+  fmt::print("{}", make_text());
+  return 0;
 }
 
 /// Runs `work` on every rank. An error that all ranks share is printed once; any other ends the job.
@@ -64,9 +80,10 @@ int parallel_command(int argc, char** argv, const std::function<int(const Commun
   try {
     check_launcher(launch);
     mpi.emplace(&argc, &argv);
-  } catch (const Error& error) {
-    if (launch.rank == 0) fmt::print(stderr, "grokscope: {}\n", error.what());
-    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    const auto ending = ending_of(error);
+    if (launch.rank == 0) fmt::print(stderr, "grokscope: {}\n", ending.text);
+    return static_cast<int>(ending.code);
   }
   int code = 0;
   try {
@@ -75,14 +92,12 @@ int parallel_command(int argc, char** argv, const std::function<int(const Commun
       code = work(world);
     } catch (const Error& error) {
       if (!error.on_all_ranks() && world.size() > 1) throw;
-      if (world.is_root() && error.code() != ExitCode::requeue) fmt::print(stderr, "grokscope: {}\n", error.what());
+      if (world.is_root() && error.code() != ExitCode::requeue) report_failure(error);
       code = static_cast<int>(error.code());
     }
-  } catch (const Error& error) {
-    MpiEnvironment::abort(error.what(), error.code());
   } catch (const std::exception& error) {
-    MpiEnvironment::abort(fmt::format("unexpected: {} (a bug in grokscope, please report it)", error.what()),
-                          ExitCode::internal);
+    const auto ending = ending_of(error);
+    MpiEnvironment::abort(ending.text, ending.code);
   }
   mpi->finalize();
   return code;
@@ -135,23 +150,36 @@ int run_reproduce(const Communicator& world, const Arguments& a, const SessionOp
 
 int run_analyze(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
   std::unique_ptr<RunConfiguration> configuration;
-  world.agree([&] { configuration = load_run(a.config, a.overrides, experiments); });
+  std::string name;
+  world.agree([&] {
+    check_launch(options.launch, world.size(), 1);
+    std::vector<std::string> overrides{"gop_tracking.enabled=true"};  // a run may have trained without looking
+    overrides.insert(overrides.end(), a.overrides.begin(), a.overrides.end());
+    configuration = load_run(a.config, overrides, experiments);
+    name = a.name.empty() ? analysis_name(a.overrides, a.epochs, configuration->schemas) : a.name;
+  });
   const SignalWatch signals;
-  const auto suffix = overrides_suffix(a.overrides, configuration->schemas);
-  run_analysis(world, *configuration, a.epochs, a.name.empty() ? "gop" + suffix : a.name, options);
+  run_analysis(world, *configuration, a.epochs, name, options);
   return 0;
 }
 
+std::string moment_name(const Arguments& a) {
+  if (a.epoch < 0) throw UserError("export does not know which GOP to rebuild, give it --epoch E (or --merge)");
+  return a.step < 0 ? fmt::format("epoch_{}", a.epoch) : fmt::format("epoch_{}_step_{}", a.epoch, a.step);
+}
+
 int run_export_command(const Communicator& world, const Arguments& a, const SessionOptions& options, Experiments experiments) {
+  const SignalWatch signals;
+  world.agree([&] { check_launch(options.launch, world.size(), 1); });
   if (a.merge) {
-    const auto folder = merge_views(world, a.config);
+    const auto folder = merge_views(world, a.config, options);
     if (world.is_root()) fmt::print("plain files: {}\n", folder.string());
     return 0;
   }
   std::unique_ptr<RunConfiguration> configuration;
-  ExportRequest request{fmt::format("epoch_{}", a.epoch), a.layer, {}, {}, a.output};
+  ExportRequest request{{}, a.layer, {}, {}, a.output};
   world.agree([&] {
-    if (a.epoch < 0) throw UserError("export does not know which GOP to rebuild, give it --epoch E (or --merge)");
+    request.moment = moment_name(a);
     configuration = load_run(a.config, a.overrides, experiments);
     if (!a.rows.empty()) request.rows = parse_range(a.rows);
     if (!a.cols.empty()) request.cols = parse_range(a.cols);
@@ -160,9 +188,8 @@ int run_export_command(const Communicator& world, const Arguments& a, const Sess
   return 0;
 }
 
-}  // namespace
-
-int run_command_line(int argc, char** argv, Experiments experiments) {
+/// Says what argv asks for, and does it.
+int run_command(int argc, char** argv, Experiments experiments) {
   CLI::App app{"grokscope: exact spectra of gradient outer products while a model learns"};
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 a bug of ours, 2 user error, 3 environment, 75 checkpointed and asking to be requeued.");
@@ -171,13 +198,16 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
     command->add_option("--verbosity", a.verbosity, "quiet, normal or debug")
         ->check(CLI::IsMember({"quiet", "normal", "debug"}));
   };
+  const auto add_max_time = [&](CLI::App* command) {
+    command->add_option("--max-time", a.max_time, "checkpoint and leave with code 75 after this time (90s, 2h, HH:MM:SS)");
+  };
   const char* overrides_help = "overrides: training.lr=0.02 (any key of 'grokscope describe')";
 
   auto* run = app.add_subcommand("run", "Trains, tracks, writes. The same command again resumes.");
   run->add_option("config", a.config, "configuration (YAML)")->required();
   run->add_option("overrides", a.overrides, overrides_help);
   run->add_flag("--fresh", a.fresh, "start again: deletes what grokscope wrote in the run directory");
-  run->add_option("--max-time", a.max_time, "checkpoint and leave with code 75 after this time (90s, 2h, HH:MM:SS)");
+  add_max_time(run);
   add_verbosity(run);
 
   auto* check = app.add_subcommand("check", "Validates a configuration and prints the plan. Needs no MPI.");
@@ -189,23 +219,28 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
       ->check(CLI::PositiveNumber);
   check->add_flag("!--no-calibration", a.plan.calibrate, "estimate from the rates of a reference machine; measure nothing");
 
-  auto* analyze = app.add_subcommand("analyze", "Measures again from stored checkpoints, on any rank count.");
+  auto* analyze = app.add_subcommand("analyze", "Measures again from stored checkpoints, on any rank count. The same "
+                                               "command again goes on.");
   analyze->add_option("run_dir", a.config, "a run directory")->required();
   analyze->add_option("overrides", a.overrides, "overrides, such as gop_tracking.definitions=[covariance]");
   analyze->add_option("--epochs", a.epochs, "only these checkpoints, as 0,1000 (default: all)")
       ->delimiter(',')->allow_extra_args(false);
-  analyze->add_option("--name", a.name, "folder below RUN_DIR/analysis (default: gop and the overrides)");
+  analyze->add_option("--name", a.name, "folder below RUN_DIR/analysis (default: gop, the overrides and the epochs)");
+  analyze->add_flag("--fresh", a.fresh, "start again: deletes what an analysis of that name has measured");
+  add_max_time(analyze);
   add_verbosity(analyze);
 
   auto* export_command = app.add_subcommand("export", "Rebuilds a dense GOP, or a block of one, from factors or a checkpoint.");
   export_command->add_option("run_dir", a.config, "a run directory")->required();
   export_command->add_option("overrides", a.overrides, "overrides, such as storage.float_precision=float32");
   export_command->add_option("--epoch", a.epoch, "which epoch");
-  export_command->add_option("--rows", a.rows, "a:b, as numpy counts; default: all");
+  export_command->add_option("--step", a.step, "the moment at this step within that epoch (default: where the epoch begins)");
+  export_command->add_option("--rows", a.rows, "a:b, as numpy's slices: 256:, :-1; default: all");
   export_command->add_option("--cols", a.cols, "c:d; default: all");
   export_command->add_option("--layer", a.layer, "this layer's GOP instead of that of all parameters");
   export_command->add_option("-o,--output", a.output, "file (default: below RUN_DIR/export)");
   export_command->add_flag("--merge", a.merge, "instead: the run's files with their external links replaced by the data");
+  add_max_time(export_command);
   add_verbosity(export_command);
 
   auto* reproduce = app.add_subcommand("reproduce", "Runs the papers' configurations and compares with their claims.");
@@ -213,7 +248,7 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
   reproduce->add_flag("--quick", a.reproduce.quick, "the configurations of configs/quick: minutes in place of hours");
   reproduce->add_option("--configs", a.reproduce.configs, "where the configurations are (default: configs)");
   reproduce->add_flag("--fresh", a.fresh, "start every run again");
-  reproduce->add_option("--max-time", a.max_time, "checkpoint and leave with code 75 after this time (90s, 2h, HH:MM:SS)");
+  add_max_time(reproduce);
   add_verbosity(reproduce);
 
   auto* list = app.add_subcommand("list", "Names the experiments.");
@@ -248,6 +283,22 @@ int run_command_line(int argc, char** argv, Experiments experiments) {
     if (*export_command) return run_export_command(world, a, options, experiments);
     return run_analyze(world, a, options, experiments);
   });
+}
+
+}  // namespace
+
+int report_failure(const std::exception& error) {
+  const auto ending = ending_of(error);
+  fmt::print(stderr, "grokscope: {}\n", ending.text);
+  return static_cast<int>(ending.code);
+}
+
+int run_command_line(int argc, char** argv, Experiments experiments) {
+  try {
+    return run_command(argc, argv, experiments);
+  } catch (const std::exception& error) {
+    return report_failure(error);
+  }
 }
 
 }  // namespace grokscope

@@ -9,13 +9,18 @@
 namespace grokscope {
 namespace {
 
-constexpr std::int64_t kExampleChunk = 512;
 constexpr std::int64_t kColumnBlock = 4096;
 
 std::vector<std::int64_t> all_of(IndexRange range) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(range.size()));
   std::iota(indices.begin(), indices.end(), range.begin);
   return indices;
+}
+
+/// The size of the chunks of examples, the same for all, where this rank makes the gradients of `rows` parameters and of a
+/// block of columns. Collective.
+std::int64_t chunk_size(const GradientMatrix& g, std::int64_t rows) {
+  return examples_at_once(static_cast<std::int64_t>(g.comm().max(static_cast<double>(rows))) + kColumnBlock);
 }
 
 /// Adds G^T G of some examples, times `share`, to the tiles `which`. Columns of many tiles are made at a time, and meet every
@@ -52,9 +57,10 @@ void fill_dense_rows(const GradientMatrix& g, const GopBlock& block, IndexRange 
   const auto my_rows = all_of({block.rows.begin + rows.begin, block.rows.begin + rows.end});
   auto panel = at::from_blob(out.data(), {rows.size(), block.cols.size()}, at::kDouble);
   const double share = 1 / static_cast<double>(g.rows());
-  for (std::int64_t begin = 0; begin < g.rows(); begin += kExampleChunk) {
-    const auto chunk = all_of({begin, std::min(begin + kExampleChunk, g.rows())});
-    const auto taps = g.fetch_rows([&](int) { return chunk; });
+  const auto at_once = chunk_size(g, rows.size());
+  for (std::int64_t begin = 0; begin < g.rows(); begin += at_once) {
+    const auto chunk = all_of({begin, std::min(begin + at_once, g.rows())});
+    const auto taps = g.fetch_rows({block.rows, block.cols}, [&](int) { return chunk; });
     if (rows.size() == 0) continue;
     const auto left = materialise_columns(taps, my_rows).t();
     for (auto col = block.cols.begin; col < block.cols.end; col += kColumnBlock) {
@@ -74,9 +80,12 @@ std::pair<std::int64_t, std::int64_t> LowerTiles::place(std::int64_t k) const {
 
 void fill_lower_tiles(const GradientMatrix& g, IndexRange parameters, IndexRange which, std::span<double> out) {
   std::ranges::fill(out, 0.0);
-  for (std::int64_t begin = 0; begin < g.rows(); begin += kExampleChunk) {
-    const auto chunk = all_of({begin, std::min(begin + kExampleChunk, g.rows())});
-    const auto taps = g.fetch_rows([&](int) { return chunk; });
+  const auto tiles = LowerTiles::of(parameters.size());
+  const auto tile_rows = which.size() == 0 ? 0 : tiles.place(which.end - 1).first + 1 - tiles.place(which.begin).first;
+  const auto at_once = chunk_size(g, tile_rows * tiles.width);
+  for (std::int64_t begin = 0; begin < g.rows(); begin += at_once) {
+    const auto chunk = all_of({begin, std::min(begin + at_once, g.rows())});
+    const auto taps = g.fetch_rows({parameters}, [&](int) { return chunk; });
     if (which.size() > 0) add_to_tiles(taps, parameters, which, 1 / static_cast<double>(g.rows()), out);
   }
 }

@@ -17,8 +17,10 @@ struct GopBlock {
 };
 
 /// Writes rows `rows` (counted from block.rows.begin; may differ from rank to rank, and be empty) of the block of
-/// (1/N) G^T G into `out`, row-major [rows, block.cols]. float64 sums over chunks of 512 examples in order. Memory per
-/// rank beside `out`: 512 x (rows + 4096) doubles. Collective: every rank must call it equally often.
+/// (1/N) G^T G into `out`, row-major [rows, block.cols]. float64 sums over chunks of examples in order: 512, or fewer where
+/// the elements of a chunk would take more than 268 MB. Memory per rank beside `out`: the taps of a chunk for the parameters
+/// of the block, and chunk x (rows + 4096) doubles, at most twice while they are made. Collective: every rank must call it
+/// equally often.
 void fill_dense_rows(const GradientMatrix& g, const GopBlock& block, IndexRange rows, std::span<double> out);
 
 /// The lower triangle of an n x n matrix in square tiles, row of tiles by row of tiles: (0, 0), (1, 0), (1, 1), (2, 0), ...
@@ -36,7 +38,8 @@ struct LowerTiles {
 };
 
 /// Writes tiles `which` of (1/N) G^T G, restricted to the flat parameters `parameters`, into `out`, each width x width and
-/// row-major, one after the other. Sums, memory and calls as fill_dense_rows(). Collective.
+/// row-major, one after the other. Sums, memory and calls as fill_dense_rows(), whose rows are those that the tiles lie in.
+/// Collective.
 void fill_lower_tiles(const GradientMatrix& g, IndexRange parameters, IndexRange which, std::span<double> out);
 
 }  // namespace grokscope

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "gop/gop_work.hpp"
 #include "gop/quantities.hpp"
@@ -26,9 +27,25 @@ void store_gram_vectors(GopResult& result, const at::Tensor& vectors) {
   result.gram_vectors.assign(columns.data_ptr<double>(), columns.data_ptr<double>() + columns.numel());
 }
 
-/// Vectors below the noise floor are arbitrary: nobody gets to see them.
-void refuse_below_noise(GopResult& result, std::int64_t examples) {
-  std::fill(result.gram_vectors.begin() + result.subspace.count * examples, result.gram_vectors.end(), kMissing);
+/// How many of the leading vectors are those of `values`, the eigenvalues of K that are published. Lanczos accepts residuals of
+/// 1e-10 lambda_1, and within that the vector of a far smaller eigenvalue is arbitrary: |K u - lambda u| <= lambda / 1000 keeps
+/// what a vector has of eigenspaces far from its own (gaps of about lambda) near 1e-3. The first one that fails ends the count.
+std::int64_t count_resolved(const Eigenpairs& pairs, std::span<const double> values, double floor) {
+  std::size_t count = 0;
+  for (; count < pairs.values.size(); ++count) {
+    const double lambda = values[count];
+    // Of the published eigenvalue, which need not be the one that came with the vector.
+    const double residual = pairs.residuals[count] * values.front() + std::abs(pairs.values[count] - lambda);
+    if (!(lambda > floor && residual <= 1e-3 * lambda)) break;
+  }
+  return static_cast<std::int64_t>(count);
+}
+
+/// All other vectors are arbitrary: nobody gets to see them.
+void refuse_arbitrary(GopResult& result, std::int64_t examples) {
+  const auto count = result.subspace.count;
+  std::fill(result.gram_vectors.begin() + count * examples, result.gram_vectors.end(), kMissing);
+  result.subspace.vectors.slice(1, count).fill_(kMissing);
 }
 
 std::vector<double> replicate(const Communicator& comm, const at::Tensor& sharded_column) {
@@ -188,10 +205,12 @@ void GopMeter::solve_primary(Work& work) {
   auto& result = work.result;
   if (primary == "covariance") centre(work, *work.matrix);
   auto& matrix = *work.matrix;
-  const auto side = matrix.rows();
-  if (primary == "mean") {
+  const auto rank_one = primary == "mean";
+  const auto side = rank_one ? 1 : matrix.rows();
+  if (rank_one) {
     work.spectrum.values = {work.moments.trace * static_cast<double>(n)};
     result.solver = "closed form";
+    result.subspace.count = work.moments.trace > 0 ? 1 : 0;
   } else {
     if (settings_.spectrum == "full") {
       const auto choice = choose_solver_for(side);
@@ -208,12 +227,14 @@ void GopMeter::solve_primary(Work& work) {
     const auto timer = work.timers.scope("top_k");
     const auto k = std::min({settings_.metrics.top_k, side, n, work.g.cols()});
     auto top = top_eigenpairs(matrix, k, {settings_.seed, 1e-10, 400, true, work.spectrum.values});
-    work.leading_vectors = std::move(top.pairs.vectors);
-    work.eigenpair_residual = *std::max_element(top.pairs.residuals.begin(), top.pairs.residuals.end());
     if (settings_.spectrum != "full") {
-      work.spectrum.values = std::move(top.pairs.values);
+      work.spectrum.values = top.pairs.values;
       result.solver = top.converged ? "lanczos" : "full solve";
     }
+    const auto& values = work.spectrum.values;
+    result.subspace.count = count_resolved(top.pairs, values, noise_floor(values.front(), side));
+    work.eigenpair_residual = *std::max_element(top.pairs.residuals.begin(), top.pairs.residuals.end());
+    work.leading_vectors = std::move(top.pairs.vectors);
   }
   result.eigenvalues = work.spectrum.values;
   for (auto& value : result.eigenvalues) value /= static_cast<double>(n);
@@ -221,7 +242,6 @@ void GopMeter::solve_primary(Work& work) {
   add_moment_metrics(result.record, "", work.moments, result.eigenvalues.front());
   const auto smaller = static_cast<std::size_t>(std::min(n, work.g.cols()));
   if (result.eigenvalues.size() > smaller) result.eigenvalues.resize(smaller);
-  const auto rank_one = primary == "mean";
   auto moments = work.moments;
   if (rank_one) moments.examples = 1;
   add_spectrum_metrics(result.record, "", moments, result.eigenvalues, side, settings_.metrics);
@@ -259,19 +279,18 @@ void GopMeter::add_vectors(Work& work) {
     if (centred) gram_vectors = gram_vectors - gram_vectors.mean(0, true);
     store_gram_vectors(result, gram_vectors / gram_vectors.norm(2, 0, true));
   }
-  result.subspace.count = std::count_if(result.eigenvalues.begin(), result.eigenvalues.begin() + result.k,
-                                        [&](double value) { return value > result.noise_floor; });
-  refuse_below_noise(result, n);
   // Normalised by computed lengths, not by sqrt(lambda): they differ near the noise floor, and there we refuse.
   const auto lengths = inner_products(comm_, result.subspace.vectors, result.subspace.vectors).diagonal().sqrt();
   result.subspace.vectors /= lengths.unsqueeze(0);
+  refuse_arbitrary(result, n);
 
   const double square = inner_products(comm_, gradient_sum, gradient_sum).item<double>();
   // On the dense side the tiles know nothing of 1^T K 1; G times the sum does.
   const double other = work.side == Side::gram ? work.raw.ones_form : sum_through_g;
   set_check(result.record, "mean_gradient_residual",
-            "|1^T K 1 - |sum_i g_i|^2| / (N tr K): K from the Gram tiles (or G times the sum), the sum from the taps",
-            work.raw.trace > 0 ? std::abs(other - square) / (static_cast<double>(n) * work.raw.trace) : 0);
+            "|1^T K 1 - |sum_i g_i|^2| / (N tr K): K from the Gram tiles (or G times the sum), the sum from the taps; NaN where "
+            "tr K is 0",
+            work.raw.trace > 0 ? std::abs(other - square) / (static_cast<double>(n) * work.raw.trace) : kMissing);
   add_directions(work, gradient_sum, square);
 }
 
@@ -284,7 +303,7 @@ void GopMeter::add_directions(Work& work, const at::Tensor& gradient_sum, double
   auto& result = work.result;
   const auto& now = result.subspace;
   const double along = inner_products(comm_, now.vectors.slice(1, 0, 1), gradient_sum).item<double>();
-  result.record.set(gop_quantity("", "gop_mean_gradient_alignment"),
+  result.record.set(gop_quantity("", "gop_mean_gradient_alignment", work.moments.definition),
                     now.count > 0 && square > 0 ? along * along / square : kMissing);
   double overlap = kMissing;
   if (work.previous != nullptr && std::min(work.previous->count, now.count) > 0) {
@@ -292,7 +311,7 @@ void GopMeter::add_directions(Work& work, const at::Tensor& gradient_sum, double
     const auto cross = inner_products(comm_, now.vectors.slice(1, 0, k), work.previous->vectors.slice(1, 0, k));
     overlap = cross.square().sum().item<double>() / static_cast<double>(k);
   }
-  result.record.set(gop_quantity("", "gop_subspace_overlap"), overlap);
+  result.record.set(gop_quantity("", "gop_subspace_overlap", work.moments.definition), overlap);
 }
 
 void GopMeter::add_checks(Work& work) {

@@ -41,8 +41,9 @@ struct GopRequest {
 
 /// The leading eigenvectors in parameter space, kept to compare with the next tracked epoch.
 struct Subspace {
-  at::Tensor vectors;         ///< [share of P, k], columns beyond `count` are meaningless
-  std::int64_t count = 0;     ///< vectors above the noise floor
+  at::Tensor vectors;         ///< [share of P, k], NaN columns from `count` on
+  /// Leading vectors that are no accident: lambda is above the noise floor, and |K u - lambda u| at most 1e-3 lambda.
+  std::int64_t count = 0;
 };
 
 struct LayerSpectrum {
@@ -58,7 +59,7 @@ struct GopResult {
   double noise_floor = 0;
   std::string path;                     ///< "gram" or "dense"
   std::string solver;
-  std::vector<double> gram_vectors;     ///< [N, k] column-major, NaN columns below the noise floor
+  std::vector<double> gram_vectors;     ///< [N, k] column-major, NaN columns from subspace.count on
   std::int64_t k = 0;
   Subspace subspace;
   std::vector<LayerSpectrum> layer_spectra;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "gop/gop_work.hpp"
 #include "gradients/panel.hpp"
@@ -24,7 +25,7 @@ void GopMeter::add_layer(Work& work, const Layer& layer, const DistributedMatrix
   const auto moments = second_moment(raw, n, layer.range.size());
   if (work.request.layer_spectra) return start_layer_spectrum(work, layer, moments, matrix);
   const auto timer = work.timers.scope("layer_norms");
-  const double largest = raw.trace > 0 ? largest_eigenvalue(matrix, settings_.seed) : 0;
+  const double largest = raw.trace > 0 ? largest_eigenvalue(matrix, settings_.seed) : raw.trace;  // 0, or no number
   add_moment_metrics(work.result.record, "layers/" + layer.name + "/", moments, largest / static_cast<double>(n));
 }
 
@@ -38,9 +39,9 @@ void GopMeter::start_layer_spectrum(Work& work, const Layer& layer, const GopMom
   Work::LayerSolve solve{&layer, moments, side, size, std::nullopt};
   const auto submit = [&](const DistributedMatrix& own) {
     if (choice.solver == Solver::lapack) return work.batch->add(own);
-    auto full = own;
-    mirror_lower(full);
-    solve.values = solve_eigenvalues(full, choice).values;
+    std::optional<DistributedMatrix> full;
+    if (needs_both_triangles(choice.solver)) mirror_lower(full.emplace(own));
+    solve.values = solve_eigenvalues(full ? *full : own, choice).values;
   };
   if (side == work.side) {
     submit(matrix);

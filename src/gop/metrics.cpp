@@ -5,8 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "gop/quantities.hpp"
-
 namespace grokscope {
 namespace {
 
@@ -61,7 +59,7 @@ std::vector<double> top_values(const std::vector<double>& eigenvalues, std::int6
 
 void add_moment_metrics(Record& record, const std::string& prefix, const GopMoments& m,
                         std::optional<double> lambda_1) {
-  const auto set = [&](const char* name, double value) { record.set(gop_quantity(prefix, name), value); };
+  const auto set = [&](const char* name, double value) { record.set(gop_quantity(prefix, name, m.definition), value); };
   set("gop_trace", m.trace);
   set("gop_frobenius_norm", m.frobenius);
   set("gop_participation_ratio", m.frobenius > 0 ? std::pow(m.trace / m.frobenius, 2) : kMissing);
@@ -73,7 +71,7 @@ void add_moment_metrics(Record& record, const std::string& prefix, const GopMome
 
 void add_spectrum_metrics(Record& record, const std::string& prefix, const GopMoments& m,
                           const std::vector<double>& eigenvalues, std::int64_t side, const MetricOptions& options) {
-  const auto set = [&](const char* name, double value) { record.set(gop_quantity(prefix, name), value); };
+  const auto set = [&](const char* name, double value) { record.set(gop_quantity(prefix, name, m.definition), value); };
   const auto m_values = static_cast<std::size_t>(std::min(m.examples, m.parameters));
   auto values = eigenvalues;
   const bool full = values.size() >= m_values;
@@ -85,19 +83,22 @@ void add_spectrum_metrics(Record& record, const std::string& prefix, const GopMo
   set("gop_nuclear_norm", m.trace);
   set("gop_eigenvalue_max", lambda_1);
   set("gop_eigenvalue_mean", m.trace / p);
-  set("gop_eigenvalue_std", std::sqrt(std::max(0.0, m.frobenius * m.frobenius / p - std::pow(m.trace / p, 2))));
+  set("gop_eigenvalue_std", std::sqrt(std::max(m.frobenius * m.frobenius / p - std::pow(m.trace / p, 2), 0.0)));
   set("noise_floor", floor);
   const auto top = std::min<std::size_t>(values.size(), static_cast<std::size_t>(options.top_k));
   double top_sum = 0;
   for (std::size_t j = 0; j < top; ++j) top_sum += values[j];
   set("gop_top_k_cumulative_variance", m.trace > 0 ? top_sum / m.trace : kMissing);
 
+  // What exceeds a threshold below the noise floor may be noise. Zero gradients have none.
+  const auto is_countable = [&](double threshold) { return full && lambda_1 > 0 && threshold * lambda_1 > floor; };
+  const bool countable = is_countable(options.rank_threshold) || (full && lambda_1 <= 0);
   const auto rank = lambda_1 > 0 ? count_above(values, options.rank_threshold * lambda_1) : 0;
   const auto d = determinants(m, values, rank, floor, options.regularisation);
   set("gop_eigenvalue_min", m.parameters > m.examples ? 0.0 : full ? values.back() : kMissing);
-  set("gop_rank", full ? static_cast<double>(rank) : kMissing);
-  set("gop_condition_number", full && rank > 0 ? lambda_1 / values[static_cast<std::size_t>(rank - 1)] : kMissing);
-  set("gop_log_pseudo_determinant", full ? d.log_pseudo : kMissing);
+  set("gop_rank", countable ? static_cast<double>(rank) : kMissing);
+  set("gop_condition_number", countable && rank > 0 ? lambda_1 / values[static_cast<std::size_t>(rank - 1)] : kMissing);
+  set("gop_log_pseudo_determinant", countable ? d.log_pseudo : kMissing);
   set("gop_logdet_regularised", full ? d.regularised : kMissing);
   set("gop_singular", full || m.parameters > m.examples ? (d.singular ? 1 : 0) : kMissing);
   set("gop_log_determinant", full || m.parameters > m.examples ? d.log_determinant : kMissing);
@@ -106,13 +107,12 @@ void add_spectrum_metrics(Record& record, const std::string& prefix, const GopMo
 
   std::vector<double> curve;
   for (const double threshold : kRankThresholds) {
-    const bool meaningful = full && lambda_1 > 0 && threshold * lambda_1 > floor;
-    curve.push_back(meaningful ? static_cast<double>(count_above(values, threshold * lambda_1)) : kMissing);
+    curve.push_back(is_countable(threshold) ? static_cast<double>(count_above(values, threshold * lambda_1)) : kMissing);
   }
-  record.set(gop_quantity(prefix, "gop_rank_curve"), std::move(curve));
-  record.set(gop_quantity(prefix, "eigenvalues_top_k"), top_values(values, options.top_k));
+  record.set(gop_quantity(prefix, "gop_rank_curve", m.definition), std::move(curve));
+  record.set(gop_quantity(prefix, "eigenvalues_top_k", m.definition), top_values(values, options.top_k));
   values.resize(m_values, kMissing);
-  record.set(gop_quantity(prefix, "eigenvalues"), std::move(values));
+  record.set(gop_quantity(prefix, "eigenvalues", m.definition), std::move(values));
 }
 
 }  // namespace grokscope

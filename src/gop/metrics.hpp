@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/record.hpp"
+#include "gop/quantities.hpp"
 
 namespace grokscope {
 
@@ -18,6 +19,7 @@ struct GopMoments {
   double trace = 0;             ///< tr C
   double frobenius = 0;         ///< |C|_F
   double mean_gradient_norm = 0;
+  Definition definition = Definition::second_moment;  ///< of C
 };
 
 struct MetricOptions {

@@ -1,5 +1,6 @@
 #include "gop/side_matrix.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "linalg/matrix_sums.hpp"
@@ -13,6 +14,9 @@ double norm_of(std::span<const double> values) {
   for (const double value : values) sum += value * value;
   return std::sqrt(sum);
 }
+
+/// Rounding may leave a square below 0; what is no number stays that (the order of the arguments matters).
+double not_negative(double square) { return std::max(square, 0.0); }
 
 /// Calls change(element, global row, global column) for every stored element.
 template <class Change>
@@ -44,25 +48,25 @@ RawMoments dense_moments(const DistributedMatrix& dense, std::span<const double>
   double form = 0;
   for (std::size_t i = 0; i < product.size(); ++i) form += product[i] * gradient_sum[i];
   const double sum_norm = norm_of(gradient_sum);
-  return {trace(dense), frobenius_norm(dense), sum_norm * sum_norm, std::sqrt(std::max(0.0, form))};
+  return {trace(dense), frobenius_norm(dense), sum_norm * sum_norm, std::sqrt(not_negative(form))};
 }
 
 GopMoments second_moment(const RawMoments& raw, std::int64_t examples, std::int64_t parameters) {
   const auto n = static_cast<double>(examples);
-  return {examples, parameters, raw.trace / n, raw.frobenius / n, std::sqrt(std::max(0.0, raw.ones_form)) / n};
+  return {examples, parameters, raw.trace / n, raw.frobenius / n, std::sqrt(not_negative(raw.ones_form)) / n};
 }
 
 GopMoments covariance(const RawMoments& raw, std::int64_t examples, std::int64_t parameters) {
   const auto n = static_cast<double>(examples);
   const double squares = raw.frobenius * raw.frobenius - 2 / n * raw.row_sum_norm * raw.row_sum_norm +
                          std::pow(raw.ones_form / n, 2);
-  return {examples, parameters, (raw.trace - raw.ones_form / n) / n, std::sqrt(std::max(0.0, squares)) / n,
-          std::sqrt(std::max(0.0, raw.ones_form)) / n};
+  return {examples, parameters, (raw.trace - raw.ones_form / n) / n, std::sqrt(not_negative(squares)) / n,
+          std::sqrt(not_negative(raw.ones_form)) / n, Definition::covariance};
 }
 
 GopMoments mean_outer_product(const RawMoments& raw, std::int64_t examples, std::int64_t parameters) {
-  const double square = std::max(0.0, raw.ones_form) / std::pow(static_cast<double>(examples), 2);
-  return {examples, parameters, square, square, std::sqrt(square)};
+  const double square = not_negative(raw.ones_form) / std::pow(static_cast<double>(examples), 2);
+  return {examples, parameters, square, square, std::sqrt(square), Definition::mean};
 }
 
 void centre_gram(DistributedMatrix& gram) {

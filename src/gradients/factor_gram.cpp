@@ -241,8 +241,12 @@ Tap to_double(const Tap& tap) {
   return result;
 }
 
-void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
-  if (materialised_macs_per_pair(a) < structured_macs_per_pair(a)) {
+GramKernel cheaper_kernel(const Tap& tap) {
+  return materialised_macs_per_pair(tap) < structured_macs_per_pair(tap) ? GramKernel::materialised : GramKernel::structured;
+}
+
+void add_gram_tile(GramKernel kernel, const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
+  if (kernel == GramKernel::materialised) {
     add_materialised_tile(a, rows, b, cols, tile);
   } else {
     add_structured_tile(a, rows, b, cols, tile);

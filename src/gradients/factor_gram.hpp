@@ -15,10 +15,24 @@ Tap to_double(const Tap& tap);
 /// Rows and columns of the tiles that GramBuilder asks for.
 constexpr std::int64_t kGramTile = 256;
 
+/// How a tile is made.
+enum class GramKernel {
+  structured,    ///< by pairs of tokens
+  materialised,  ///< from the gradients of its examples, a slab of the parameter at a time
+};
+
+/// The kernel that takes fewer multiplications; `materialised` where the uses have no common groups. Compares tokens that all
+/// examples share: ask once for a parameter, not for each tile.
+GramKernel cheaper_kernel(const Tap& tap);
+
 /// tile += K for rows `rows` of `a` and columns `cols` of `b` (both from to_double()); tile is [rows, cols] float64 with
-/// any strides; column-major is fastest. Visits pairs of tokens, or makes the gradients of the tile's examples (a slab of
-/// the parameter at a time) where that takes fewer multiplications or the uses have no common groups.
-void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile);
+/// any strides; column-major is fastest.
+void add_gram_tile(GramKernel kernel, const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile);
+
+/// The same by the cheaper kernel.
+inline void add_gram_tile(const Tap& a, IndexRange rows, const Tap& b, IndexRange cols, at::Tensor& tile) {
+  add_gram_tile(cheaper_kernel(a), a, rows, b, cols, tile);
+}
 
 /// What a pair of examples costs by pairs of tokens, T^2 (d_in + d_out) and less where tokens or factors are shared.
 /// Infinite when the uses have no common groups. Equal-token tables count their expected matches, 1/d of all pairs.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 namespace grokscope {
 namespace {
@@ -19,6 +20,17 @@ void for_each_example_tensor(Tap& tap, const std::function<at::Tensor(const at::
 
 void for_each_example_tensor(Taps& taps, const std::function<at::Tensor(const at::Tensor&)>& change) {
   for (auto& tap : taps.taps) for_each_example_tensor(tap, change);
+}
+
+/// The taps that meet one of the ranges `parameters`, as views.
+Taps select_taps(const Taps& taps, std::initializer_list<IndexRange> parameters) {
+  Taps result{taps.n, {}};
+  std::ranges::copy_if(taps.taps, std::back_inserter(result.taps), [&](const Tap& tap) {
+    return std::ranges::any_of(parameters, [&](const IndexRange& range) {
+      return tap.offset < range.end && range.begin < tap.offset + tap.size();
+    });
+  });
+  return result;
 }
 
 /// Rows of one tensor to and from every rank; rank r receives the rows of mine listed in send_rows[r].
@@ -57,7 +69,8 @@ IndexRange GradientMatrix::rows_of(int rank) const {
   return {offsets_[static_cast<std::size_t>(rank)], offsets_[static_cast<std::size_t>(rank) + 1]};
 }
 
-Taps GradientMatrix::fetch_rows(const std::function<std::vector<std::int64_t>(int)>& wanted) const {
+Taps GradientMatrix::fetch_rows(std::initializer_list<IndexRange> parameters,
+                                const std::function<std::vector<std::int64_t>(int)>& wanted) const {
   const auto my_range = my_rows();
   std::vector<at::Tensor> send_rows;
   for (int r = 0; r < comm_->size(); ++r) {
@@ -68,7 +81,7 @@ Taps GradientMatrix::fetch_rows(const std::function<std::vector<std::int64_t>(in
     std::transform(first, last, index.data_ptr<std::int64_t>(), [&](auto row) { return row - my_range.begin; });
     send_rows.push_back(std::move(index));
   }
-  Taps result = mine_;
+  auto result = select_taps(mine_, parameters);
   result.n = static_cast<std::int64_t>(wanted(comm_->rank()).size());
   if (comm_->size() == 1 && result.n == mine_.n) return result;
   for_each_example_tensor(result, [&](const at::Tensor& t) { return exchange_rows(*comm_, t, send_rows); });

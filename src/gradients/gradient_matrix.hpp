@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -26,9 +27,11 @@ class GradientMatrix {
   const Taps& mine() const { return mine_; }
   const Communicator& comm() const { return *comm_; }
 
-  /// Returns the taps of the rows that this rank wants, in ascending order. `wanted(r)` lists the rows that rank r wants,
-  /// ascending, and must be the same function on every rank. Memory: the taps of those rows. Collective.
-  Taps fetch_rows(const std::function<std::vector<std::int64_t>(int rank)>& wanted) const;
+  /// Returns the taps that meet one of the ranges `parameters` of the flat vector, of the rows that this rank wants, in
+  /// ascending order. `wanted(r)` lists the rows that rank r wants, ascending; it and `parameters` must be the same on every
+  /// rank. Memory: those taps of those rows. Collective.
+  Taps fetch_rows(std::initializer_list<IndexRange> parameters,
+                  const std::function<std::vector<std::int64_t>(int rank)>& wanted) const;
 
  private:
   const Communicator* comm_;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "gradients/gradient_matrix.hpp"
 
@@ -28,18 +29,24 @@ enum class Part { whole, lower };
 /// Adds to `target` the Gram matrix of the parameters in `parameters` (a range of the flat vector that cuts no parameter):
 /// all of P for the full matrix, a layer's range for that layer. Part::lower leaves tiles wholly above the diagonal
 /// untouched. `poll` is called by every rank equally often. float64 accumulation whatever the taps' type.
-/// Memory per rank: the taps of its rows and columns, in float64 one parameter at a time. Collective.
+/// Memory per rank: the taps of its rows and columns in float64, of one parameter at a time. Collective.
 class GramBuilder {
  public:
-  /// Moves the taps to where the tiles need them. Collective.
+  /// For targets that are distributed as `target` is. `g` and `g2` must outlive this. Local.
   GramBuilder(const GradientMatrix& g, const GradientMatrix& g2, const BlockCyclicTarget& target);
 
   void add(IndexRange parameters, Part part, const BlockCyclicTarget& target, const std::function<void()>& poll) const;
 
  private:
-  Taps row_taps_;
-  Taps col_taps_;
-  int rank_;
+  using RowsOfRanks = std::vector<std::vector<std::int64_t>>;
+
+  void add_parameter(IndexRange parameter, Part part, const BlockCyclicTarget& target, const std::function<void()>& poll) const;
+
+  const GradientMatrix* g_;
+  const GradientMatrix* g2_;
+  RowsOfRanks rows_;  ///< rows of G that each rank needs
+  RowsOfRanks cols_;  ///< rows of G2 that each rank needs
+  bool same_taps_;    ///< rows and columns of the tiles are the same examples of the same matrix
 };
 
 }  // namespace grokscope

@@ -42,18 +42,31 @@ void add_at_rows(const at::Tensor& ids, std::int64_t first, const at::Tensor& ve
   target += sum.view({n, d + 1, vectors.size(2)}).slice(1, 0, d);
 }
 
-/// target[i] += sum_t out_it in_it^T for the rows `rows` of one group of a use.
-void add_use(const Use& use, std::int64_t group, IndexRange rows, at::Tensor target) {
+/// A rectangle of a parameter's matrix, in which the bias is the last column.
+struct Block {
+  IndexRange rows;
+  IndexRange cols;
+
+  std::int64_t size() const { return rows.size() * cols.size(); }
+};
+
+/// target[i] += sum_t out_it in_it^T for a block of one group of a use; block.rows counts from the group's first row.
+void add_use(const Use& use, std::int64_t group, const Block& block, at::Tensor target) {
   const auto n = target.size(0);
   require(use.out.kind != Kind::one_hot || use.in.kind != Kind::one_hot, "a parameter whose both factors are tokens has no gradient");
-  if (use.out.kind == Kind::one_hot) {
-    return add_at_rows(use.out.index, rows.begin, on_cpu(explicit_factor(use.in, n, group, use.tokens)), target);
-  }
-  const auto out = on_cpu(explicit_factor(use.out, n, group, use.tokens).slice(2, rows.begin, rows.end));
-  if (use.in.kind == Kind::one_hot) return add_at_rows(use.in.index, 0, out, target.transpose(1, 2));
-  const auto in = on_cpu(explicit_factor(use.in, n, group, use.tokens));
-  if (use.tokens == 1) {
-    target.addcmul_(out.select(1, 0).unsqueeze(2), in.select(1, 0).unsqueeze(1));
+  const auto part_of = [&](const Factor& factor, IndexRange range) {
+    return on_cpu(explicit_factor(factor, n, group, use.tokens).slice(2, range.begin, range.end));
+  };
+  if (use.out.kind == Kind::one_hot) return add_at_rows(use.out.index, block.rows.begin, part_of(use.in, block.cols), target);
+  const auto out = part_of(use.out, block.rows);
+  if (use.in.kind == Kind::one_hot) return add_at_rows(use.in.index, block.cols.begin, out, target.transpose(1, 2));
+  const auto in = part_of(use.in, block.cols);
+  // bmm calls BLAS once an example: a small block is made sooner token by token.
+  constexpr std::int64_t kFewMacs = 4096;
+  if (use.tokens == 1 || use.tokens * block.size() <= kFewMacs) {
+    for (std::int64_t t = 0; t < use.tokens; ++t) {
+      target.addcmul_(out.select(1, t).unsqueeze(2), in.select(1, t).unsqueeze(1));
+    }
   } else {
     target += at::bmm(out.transpose(1, 2), in);
   }
@@ -66,52 +79,52 @@ bool is_one_product(const Tap& tap) {
   return use.groups == 1 && use.tokens == 1 && use.out.kind != Kind::one_hot && use.in.kind != Kind::one_hot;
 }
 
-/// Rows `rows` of the gradients with respect to one parameter as a matrix, [n, rows, width].
-at::Tensor materialise_rows(const Tap& tap, std::int64_t n, IndexRange rows) {
+/// target [n, rows, cols] = a block of the gradients with respect to one parameter.
+void fill_block(const Tap& tap, const Block& block, at::Tensor target) {
+  const auto n = target.size(0);
   if (is_one_product(tap)) {
     const auto& use = tap.uses.front();
-    const auto out = on_cpu(explicit_factor(use.out, n, 0, 1).slice(2, rows.begin, rows.end));
-    const auto in = on_cpu(explicit_factor(use.in, n, 0, 1));
-    auto product = at::empty({n, rows.size(), tap.width()}, at::kDouble);
-    return at::mul_out(product, out.select(1, 0).unsqueeze(2), in.select(1, 0).unsqueeze(1));
+    const auto out = on_cpu(explicit_factor(use.out, n, 0, 1).slice(2, block.rows.begin, block.rows.end));
+    const auto in = on_cpu(explicit_factor(use.in, n, 0, 1).slice(2, block.cols.begin, block.cols.end));
+    at::mul_out(target, out.select(1, 0).unsqueeze(2), in.select(1, 0).unsqueeze(1));
+    return;
   }
-  auto result = at::zeros({n, rows.size(), tap.width()}, at::kDouble);
+  target.zero_();
   for (const auto& use : tap.uses) {
     for (std::int64_t g = 0; g < use.groups; ++g) {
-      const auto part = rows_in_group(rows, g, use.out.dim);
-      if (part.of_group.size() > 0) add_use(use, g, part.of_group, result.slice(1, part.at, part.at + part.of_group.size()));
+      const auto part = rows_in_group(block.rows, g, use.out.dim);
+      if (part.of_group.size() == 0) continue;
+      add_use(use, g, {part.of_group, block.cols}, target.slice(1, part.at, part.at + part.of_group.size()));
     }
   }
-  return result;
 }
 
-/// The gradients with respect to some elements of a parameter: only the rows in which these lie are made.
-at::Tensor materialise_some(const Tap& tap, std::int64_t n, std::span<const std::int64_t> columns) {
+/// The largest block that a stretch of a parameter's elements begins with: whole rows, a part of a row, or a part of the bias.
+Block leading_block(const Tap& tap, IndexRange elements) {
   const auto weights = tap.rows * tap.cols;
-  const auto place_of = [&](std::int64_t column) {
-    const auto element = column - tap.offset;
-    return element < weights ? std::pair{element / tap.cols, element % tap.cols} : std::pair{element - weights, tap.cols};
-  };
-  IndexRange rows{tap.rows, 0};
-  for (const auto column : columns) {
-    const auto row = place_of(column).first;
-    rows = {std::min(rows.begin, row), std::max(rows.end, row + 1)};
+  if (elements.begin >= weights) return {{elements.begin - weights, elements.end - weights}, {tap.cols, tap.cols + 1}};
+  const auto size = std::min(elements.end, weights) - elements.begin;
+  const auto row = elements.begin / tap.cols, col = elements.begin % tap.cols;
+  if (col == 0 && size >= tap.cols) return {{row, row + size / tap.cols}, {0, tap.cols}};
+  return {{row, row + 1}, {col, std::min(col + size, tap.cols)}};
+}
+
+/// target [n, size] = the gradients with respect to a stretch of one parameter's elements, and nothing beside it is made.
+void fill_elements(const Tap& tap, IndexRange elements, const at::Tensor& target) {
+  std::int64_t size = 0;
+  for (std::int64_t done = 0; done < elements.size(); done += size) {
+    const auto block = leading_block(tap, {elements.begin + done, elements.end});
+    size = block.size();
+    fill_block(tap, block, target.slice(1, done, done + size).view({target.size(0), block.rows.size(), block.cols.size()}));
   }
-  auto index = at::empty({static_cast<std::int64_t>(columns.size())}, at::kLong);
-  std::ranges::transform(columns, index.data_ptr<std::int64_t>(), [&](std::int64_t column) {
-    const auto [row, col] = place_of(column);
-    return (row - rows.begin) * tap.width() + col;
-  });
-  const auto gradients = materialise_rows(tap, n, rows).view({n, rows.size() * tap.width()});
-  const std::span<const std::int64_t> places(index.data_ptr<std::int64_t>(), columns.size());
-  const bool is_a_stretch = std::ranges::adjacent_find(places, [](auto a, auto b) { return b != a + 1; }) == places.end();
-  return is_a_stretch ? gradients.slice(1, places.front(), places.back() + 1) : gradients.index_select(1, index);
 }
 
 }  // namespace
 
 at::Tensor materialise(const Tap& tap, std::int64_t n) {
-  return flatten_parameter(tap, materialise_rows(tap, n, {0, tap.rows}));
+  auto result = at::empty({n, tap.size()}, at::kDouble);
+  fill_elements(tap, {0, tap.size()}, result);
+  return result;
 }
 
 at::Tensor flatten_parameter(const Tap& tap, const at::Tensor& values) {
@@ -128,19 +141,18 @@ at::Tensor unflatten_parameter(const Tap& tap, const at::Tensor& values) {
 }
 
 at::Tensor materialise_columns(const Taps& taps, std::span<const std::int64_t> columns) {
-  std::vector<at::Tensor> parts{at::empty({taps.n, 0}, at::kDouble)};
-  auto first = columns.begin();
-  for (const auto& tap : taps.taps) {
-    const auto last = std::lower_bound(first, columns.end(), tap.offset + tap.size());
-    if (first == last) continue;
-    if (last - first == tap.size()) {
-      parts.push_back(materialise(tap, taps.n));
-    } else {
-      parts.push_back(materialise_some(tap, taps.n, {first, last}));
-    }
-    first = last;
+  const auto n_columns = static_cast<std::int64_t>(columns.size());
+  auto result = at::empty({taps.n, n_columns}, at::kDouble);
+  auto tap = taps.taps.begin();
+  std::int64_t end = 0;
+  for (std::int64_t begin = 0; begin < n_columns; begin = end) {
+    const auto column = [&](std::int64_t k) { return columns[static_cast<std::size_t>(k)] - tap->offset; };
+    while (tap != taps.taps.end() && column(begin) >= tap->size()) ++tap;
+    require(tap != taps.taps.end() && column(begin) >= 0, "a parameter was asked for that has no tap");
+    for (end = begin + 1; end < n_columns && column(end) == column(end - 1) + 1 && column(end) < tap->size();) ++end;
+    fill_elements(*tap, {column(begin), column(end - 1) + 1}, result.slice(1, begin, end));
   }
-  return parts.size() == 2 ? parts.back() : at::cat(parts, 1);
+  return result;
 }
 
 }  // namespace grokscope

@@ -6,8 +6,12 @@
 namespace grokscope {
 namespace {
 
-constexpr std::int64_t kExampleChunk = 512;
 constexpr std::int64_t kColumnBlock = 256;
+
+bool holds_a_part(const BlockCyclicTarget& target, int rank) {
+  return target.has(rank) && target.row_dist.local_count(target.grid_row(rank)) > 0 &&
+         target.col_dist.local_count(target.grid_col(rank)) > 0;
+}
 
 std::vector<std::int64_t> flat_indices(const BlockCyclic& dist, int process, std::int64_t first) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(dist.local_count(process)));
@@ -23,17 +27,20 @@ void add_panel(const GradientMatrix& g, IndexRange parameters, Part part, const 
                const std::function<void()>& poll) {
   require(target.row_dist.n == parameters.size() && target.col_dist.n == parameters.size(), "panel target of another size");
   const int rank = g.comm().rank();
-  const bool member = target.has(rank);
+  const bool takes_part = holds_a_part(target, rank);
   const int my_row = target.grid_row(rank), my_col = target.grid_col(rank);
-  const auto row_columns = member ? flat_indices(target.row_dist, my_row, parameters.begin) : std::vector<std::int64_t>{};
-  const auto col_columns = member ? flat_indices(target.col_dist, my_col, parameters.begin) : std::vector<std::int64_t>{};
+  const auto none = std::vector<std::int64_t>{};
+  const auto row_columns = takes_part ? flat_indices(target.row_dist, my_row, parameters.begin) : none;
+  const auto col_columns = takes_part ? flat_indices(target.col_dist, my_col, parameters.begin) : none;
   const auto n_rows = static_cast<std::int64_t>(row_columns.size()), n_cols = static_cast<std::int64_t>(col_columns.size());
-  for (std::int64_t begin = 0; begin < g.rows(); begin += kExampleChunk) {
+  // Process 0 of each dimension holds most: every rank takes as many examples at a time as that one.
+  const auto at_once = examples_at_once(target.row_dist.local_count(0) + target.col_dist.local_count(0));
+  for (std::int64_t begin = 0; begin < g.rows(); begin += at_once) {
     poll();
-    std::vector<std::int64_t> chunk(static_cast<std::size_t>(std::min(kExampleChunk, g.rows() - begin)));
+    std::vector<std::int64_t> chunk(static_cast<std::size_t>(std::min(at_once, g.rows() - begin)));
     std::iota(chunk.begin(), chunk.end(), begin);
-    const auto taps = g.fetch_rows([&](int) { return chunk; });
-    if (n_rows == 0 || n_cols == 0) continue;
+    const auto taps = g.fetch_rows({parameters}, [&](int r) { return holds_a_part(target, r) ? chunk : none; });
+    if (!takes_part) continue;
     const auto row_gradients = materialise_columns(taps, row_columns);
     const auto col_gradients = row_columns == col_columns ? row_gradients : materialise_columns(taps, col_columns);
     for (std::int64_t j = 0; j < n_cols; j += kColumnBlock) {

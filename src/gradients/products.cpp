@@ -9,7 +9,6 @@ namespace grokscope {
 namespace {
 
 constexpr std::int64_t kExampleChunk = 512;
-constexpr std::int64_t kElements = 1 << 25;  // of explicit gradients at a time: 268 MB
 
 using Kind = Factor::Kind;
 
@@ -128,7 +127,7 @@ void add_applied(const Tap& tap, const at::Tensor& u, at::Tensor target) {
   const auto n = target.size(0);
   const ApplyCost cost(tap, u.size(1));
   if (cost.contracted > cost.materialised) {
-    const auto step = std::max<std::int64_t>(1, kElements / tap.size());
+    const auto step = examples_at_once(tap.size());
     for (std::int64_t begin = 0; begin < n; begin += step) {
       const auto end = std::min(begin + step, n);
       target.slice(0, begin, end).addmm_(materialise(slice_rows(tap, {begin, end}), end - begin), u);

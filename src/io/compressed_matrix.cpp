@@ -55,7 +55,8 @@ void assemble(const fs::path& path, const std::string& name, const MatrixSpec& s
 
 std::vector<PanelHash> write_compressed(const Communicator& comm, const fs::path& path, const std::string& name,
                                         const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
-                                        const FillRows& fill, const PanelProgress& progress) {
+                                        const FillRows& fill, const PanelProgress& progress,
+                                        const PanelStart& start) {
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
   auto journal = panels.journal_of(path);
   if (!comm.all(spec.identity != 0 && journal.is_known())) {
@@ -73,6 +74,7 @@ std::vector<PanelHash> write_compressed(const Communicator& comm, const fs::path
       continue;
     }
     if (progress) progress(round, panels.rounds());
+    if (start) start();
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (rows.size() == 0) return;

@@ -10,9 +10,10 @@
 namespace grokscope {
 
 /// write_matrix_file() for spec.gzip_level > 0. Returns the hashes of all panels, on every rank. Takes
-/// twice the packed bytes on the disk for a while. Collective over comm.
+/// twice the packed bytes on the disk for a while. Throws what `start` throws. Collective over comm.
 std::vector<PanelHash> write_compressed(const Communicator& comm, const std::filesystem::path& path, const std::string& name,
                                         const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
-                                        const FillRows& fill, const PanelProgress& progress);
+                                        const FillRows& fill, const PanelProgress& progress,
+                                        const PanelStart& start);
 
 }  // namespace grokscope

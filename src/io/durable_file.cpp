@@ -15,6 +15,17 @@ namespace grokscope {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Makes a call that fails with -1 until no signal interrupts it: network file systems return from it early.
+int without_interruption(auto call) {
+  int result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+}  // namespace
+
 void throw_file_error(const std::string& action, const fs::path& path, int error_number) {
   const auto message = fmt::format(
       "cannot {} {} ({}{}), check permissions and free space or choose another storage.output_dir", action, path.string(),
@@ -24,7 +35,7 @@ void throw_file_error(const std::string& action, const fs::path& path, int error
 }
 
 FileDescriptor::FileDescriptor(const fs::path& path, int flags, int permissions)
-    : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, permissions)) {
+    : path_(path), descriptor_(without_interruption([&] { return ::open(path.c_str(), flags | O_CLOEXEC, permissions); })) {
   if (descriptor_ < 0) throw_file_error("open", path, errno);
 }
 
@@ -65,7 +76,8 @@ std::size_t FileDescriptor::read(std::span<char> bytes) const {
 
 void FileDescriptor::sync() const {
   // Some file systems cannot sync a folder (EINVAL); then there is nothing to wait for.
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) throw_file_error("sync", path_, errno);
+  const int status = without_interruption([&] { return ::fsync(descriptor_); });
+  if (status != 0 && errno != EINVAL) throw_file_error("sync", path_, errno);
 }
 
 fs::path temporary_of(const fs::path& path) {

@@ -70,7 +70,9 @@ void create_matrix(const fs::path& path, const std::string& name, const MatrixSp
   create_panel_list(file, panels);
   file.close();
   const FileDescriptor descriptor(path, O_RDWR);
-  const int status = ::fallocate(descriptor.get(), 0, 0, static_cast<off_t>(fs::file_size(path)));
+  const auto size = static_cast<off_t>(fs::file_size(path));
+  int status = ::fallocate(descriptor.get(), 0, 0, size);
+  while (status != 0 && errno == EINTR) status = ::fallocate(descriptor.get(), 0, 0, size);
   const bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS;
   if (status != 0 && !unsupported) throw_file_error("claim the space of", path, errno);
 }
@@ -186,7 +188,7 @@ PanelHash write_panel(const ParallelDataset& dataset, Panels& panels, const Pane
 std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::path& path,
                                          const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
                                          std::int64_t panel_bytes, const FillRows& fill,
-                                         const PanelProgress& progress) {
+                                         const PanelProgress& progress, const PanelStart& start) {
   Panels panels(comm, spec, my_rows, panel_bytes, fill);
   auto journal = panels.journal_of(path);
   prepare_matrix(comm, path, name, spec, panels, journal);
@@ -195,6 +197,11 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
   comm.agree([&] {
     writeback.emplace(path, [&](const PanelHash& panel) { if (spec.identity != 0) journal.add(panel); });
   });
+  const auto leave = [&] {
+    comm.agree([&] { writeback->finish(); });
+    writeback.reset();
+    dataset.close();
+  };
   std::vector<std::uint64_t> mine;
   for (std::int64_t round = 0; round < panels.rounds(); ++round) {
     const auto rows = panels.rows_of(round);
@@ -204,6 +211,12 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
       continue;
     }
     if (progress) progress(round, panels.rounds());
+    try {
+      if (start) start();
+    } catch (const StopRequested&) {
+      leave();
+      throw;
+    }
     comm.agree([&] {
       const auto panel = panels.fill(round);
       if (panel.rows.size() == 0) return;
@@ -213,9 +226,7 @@ std::vector<PanelHash> write_in_parallel(const Communicator& comm, const fs::pat
     });
   }
   if (progress) progress(panels.rounds(), panels.rounds());
-  comm.agree([&] { writeback->finish(); });
-  writeback.reset();
-  dataset.close();
+  leave();
   const auto hashes = gather_hashes(comm, mine);
   comm.on_root([&] { fill_panel_list(path, hashes); });
   return hashes;
@@ -242,9 +253,9 @@ bool panel_is_whole(const hdf5::Handle& dataset, std::span<const std::uint64_t> 
 
 CommittedFile write_matrix_file(const Communicator& comm, const fs::path& path, const std::string& name,
                                 const MatrixSpec& spec, IndexRange my_rows, std::int64_t panel_bytes,
-                                const FillRows& fill, const PanelProgress& progress) {
+                                const FillRows& fill, const PanelProgress& progress, const PanelStart& start) {
   const auto write = spec.gzip_level > 0 ? write_compressed : write_in_parallel;
-  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress);
+  const auto hashes = write(comm, path, name, spec, my_rows, panel_bytes, fill, progress, start);
   CommittedFile file;
   comm.on_root([&] { file = describe_file(path, hashes); });
   return file;

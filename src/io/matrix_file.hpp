@@ -44,13 +44,18 @@ using FillRows = std::function<void(IndexRange rows, std::span<double> out)>;
 /// Hears how much is done: before each panel that is formed, and at the end. Not on every rank.
 using PanelProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
+/// Is called before each panel that is formed, on all ranks at once. A StopRequested that it throws on all of them leaves the
+/// matrix unfinished, with everything so far on the disk.
+using PanelStart = std::function<void()>;
+
 /// Writes a matrix to a file of its own, as dataset `name`. Ranks hold contiguous rows in rank order;
 /// `panel_bytes` bounds the buffer of doubles on each rank. An uncompressed matrix is written in parallel. Of a
 /// compressed one each rank packs its own panels, into files beside it, from which the root puts it together
-/// (compressed_matrix.hpp). Collective over comm.
+/// (compressed_matrix.hpp). Throws what `start` throws. Collective over comm.
 CommittedFile write_matrix_file(const Communicator& comm, const std::filesystem::path& path,
                                 const std::string& name, const MatrixSpec& spec, IndexRange my_rows,
-                                std::int64_t panel_bytes, const FillRows& fill, const PanelProgress& progress = {});
+                                std::int64_t panel_bytes, const FillRows& fill, const PanelProgress& progress = {},
+                                const PanelStart& start = {});
 
 /// Gathers a small matrix to the root; other ranks get an empty array. Collective over comm.
 NamedArray gather_matrix(const Communicator& comm, const std::string& name, const MatrixSpec& spec,

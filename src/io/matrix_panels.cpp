@@ -63,7 +63,7 @@ std::int64_t Panels::count() const {
 PanelJournal Panels::journal_of(const std::filesystem::path& path) const {
   const auto key = fmt::format("2 {:016x} {} x {} {} gzip {} rank {} of {} height {}", spec_.identity, spec_.rows, spec_.cols,
                                name_of(spec_.dtype), spec_.gzip_level, comm_.rank(), comm_.size(), height_);
-  return {fmt::format("{}.journal.{}", path.string(), comm_.rank()), key};
+  return {journal_of_rank(path, comm_.rank()), key};
 }
 
 PanelHash hash_panel(IndexRange rows, std::span<const std::byte> stored) {

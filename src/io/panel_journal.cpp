@@ -8,6 +8,10 @@
 
 namespace grokscope {
 
+std::filesystem::path journal_of_rank(const std::filesystem::path& matrix, int rank) {
+  return fmt::format("{}.journal.{}", matrix.string(), rank);
+}
+
 PanelJournal::PanelJournal(std::filesystem::path path, std::string key) : path_(std::move(path)), key_(std::move(key)) {
   if (!std::filesystem::exists(path_)) return;
   std::istringstream lines(read_text(path_));

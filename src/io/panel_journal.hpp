@@ -17,6 +17,9 @@ namespace grokscope {
 /// The hash of one panel, as it is stored: first row, row after the last, XXH3 of the rows' bytes.
 using PanelHash = std::array<std::uint64_t, 3>;
 
+/// Where a rank keeps the journal of a matrix file.
+std::filesystem::path journal_of_rank(const std::filesystem::path& matrix, int rank);
+
 class PanelJournal {
  public:
   /// Reads the journal of this rank, if it begins with the line `key` (what the panels belong to); a torn last line does

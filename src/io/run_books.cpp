@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "base/timer.hpp"
 #include "io/durable_file.hpp"
+#include "io/panel_journal.hpp"
 
 namespace grokscope {
 
@@ -125,7 +126,14 @@ void RunWriter::Books::delete_uncommitted_files() const {
   std::set<std::string> committed;
   for (const auto& file : record_.files) committed.insert(file.name);
   for (const auto& entry : fs::directory_iterator(directory_.segments())) {
-    if (!committed.contains(entry.path().filename().string())) remove_path(entry.path());
+    const auto name = entry.path().filename().string();
+    if (committed.contains(name)) continue;
+    // A matrix whose commit failed at its last step is taken up whole: its journals still lie where it was written.
+    if (fs::exists(journal_of_rank(directory_.work() / name, 0))) {
+      rename_path(entry.path(), directory_.work() / name);
+    } else {
+      remove_path(entry.path());
+    }
   }
   remove_temporaries(directory_.checkpoints());
   remove_temporaries(directory_.path());
@@ -138,17 +146,19 @@ void RunWriter::Books::append(const Record& record) {
 
 void RunWriter::Books::commit(const Checkpoint& checkpoint) {
   const auto finished = pending.finish(rows_, checkpoint.epoch);
-  std::ranges::copy(finished.files, std::back_inserter(record_.files));
-  std::ranges::copy(finished.links, std::back_inserter(links_));
+  auto record = record_;
+  std::ranges::copy(finished.files, std::back_inserter(record.files));
   for (const auto& file : finished.files) {
     if (file.is_matrix) publish_file(directory_.work() / file.name, directory_.segments() / file.name);
   }
-  record_.csv_bytes = csv_.sync();
+  record.csv_bytes = csv_.sync();
   const auto name =
       checkpoint.file_name.empty() ? fmt::format("epoch_{}.h5", checkpoint.epoch) : checkpoint.file_name;
   const auto path = directory_.checkpoints() / name;
-  write_checkpoint(temporary_of(path), checkpoint, record_, facts);
+  write_checkpoint(temporary_of(path), checkpoint, record, facts);
   publish_file(temporary_of(path), path);  // this rename is the commit
+  record_ = std::move(record);
+  std::ranges::copy(finished.links, std::back_inserter(links_));
   remove_path(directory_.work());
   rows_.clear();
   committed_ = {checkpoint.epoch, checkpoint.step};

@@ -39,12 +39,8 @@ void RunWriter::set_group_attributes(const std::string& view, const std::string&
 
 std::filesystem::path RunWriter::write_matrix(const std::string& view, const std::string& group, const std::string& name,
                                               const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill) {
-  const FillRows watched_fill = [&](IndexRange rows, std::span<double> out) {
-    if (options_.panel_begins) options_.panel_begins();
-    fill(rows, out);
-  };
   if (spec.bytes() <= options_.own_file_bytes) {
-    const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, watched_fill);
+    const auto matrix = gather_matrix(comm_, name, spec, my_rows, options_.panel_bytes, fill);
     comm_.on_root([&] { books_->pending.write(view, group, matrix, spec.attributes, spec.gzip_level); });
     return {};
   }
@@ -53,10 +49,16 @@ std::filesystem::path RunWriter::write_matrix(const std::string& view, const std
   file_name = comm_.broadcast_text(file_name);
   const auto unfinished = directory_.work() / file_name;
   comm_.on_root([&] { make_folder(directory_.work()); });
-  const auto file = write_matrix_file(comm_, unfinished, name, spec, my_rows, options_.panel_bytes, watched_fill,
-                                      books_ ? books_->show_panels_of(file_name, spec.bytes()) : PanelProgress());
+  const auto file = write_matrix_file(comm_, unfinished, name, spec, my_rows, options_.panel_bytes, fill,
+                                      books_ ? books_->show_panels_of(file_name, spec.bytes()) : PanelProgress(),
+                                      options_.panel_begins);
   comm_.on_root([&] { books_->pending.add_matrix(view, group, name, file); });
   return unfinished;
+}
+
+bool RunWriter::streams(const MatrixSpec& spec) const {
+  const auto in_doubles = spec.rows * spec.cols * static_cast<std::int64_t>(sizeof(double));
+  return spec.bytes() > options_.own_file_bytes && in_doubles > options_.panel_bytes * comm_.size();
 }
 
 void RunWriter::link(const std::string& view, const std::string& group, const std::string& name,

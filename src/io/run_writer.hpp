@@ -27,7 +27,7 @@ struct WriterOptions {
   std::int64_t panel_bytes = 64'000'000;     ///< buffer of each rank while a matrix is written
   Retention retention;                       ///< of checkpoints; the center is said by keep_around()
   Attributes root_attributes;   ///< of every published file
-  std::function<void()> panel_begins = {};  ///< called before each panel of a matrix is formed, on every rank
+  PanelStart panel_begins = {};  ///< called before each panel of a large matrix is formed, on all ranks at once
 };
 
 class RunWriter {
@@ -55,11 +55,15 @@ class RunWriter {
 
   /// Adds a matrix, filled by rows; ranks hold contiguous rows in rank order. A large one is written here and
   /// now, with at most options.panel_bytes of doubles in memory on each rank; a small one is gathered. When spec.identity is
-  /// given, a large one that a killed launch left unfinished is taken up where it was. Returns the file that a large one has
-  /// of its own, where it can be read (as dataset `name`) until the next commit; "" for a small one.
-  /// Collective over comm.
+  /// given, a large one that a killed or stopped launch left unfinished is taken up where it was. Returns the file that a large
+  /// one has of its own, where it can be read (as dataset `name`) until the next commit; "" for a small one. Throws what
+  /// options.panel_begins throws. Collective over comm.
   std::filesystem::path write_matrix(const std::string& view, const std::string& group, const std::string& name,
                     const MatrixSpec& spec, IndexRange my_rows, const FillRows& fill);
+
+  /// Whether writing such a matrix takes more than one panel on some rank: long enough that the caller should commit what it
+  /// follows from before, so that it can be taken up. The same on every rank. Local.
+  bool streams(const MatrixSpec& spec) const;
 
   /// Shows `target` ("gop_full/epoch_1000/gop", a dataset or a group) in `view`, `group` as well, as `name`. Both
   /// must belong to one commit. Local; the root's call counts.

@@ -76,6 +76,8 @@ struct StorageOptions {
   double disk_budget_gb = 0;
 
   void declare(Schema& s);
+  /// Whether anything beside spectra is stored.
+  bool stores() const { return store_full_gop != StorePolicy::none || store_layer_gops != StorePolicy::none; }
 
  private:
   static ScheduleOptions every_thousand_epochs() {

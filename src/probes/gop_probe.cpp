@@ -27,6 +27,11 @@ Description gop_description() {
           "C = (1/N) sum_i g_i g_i^T over the tracked examples; rows and columns in the order of /parameters"};
 }
 
+/// The N x N matrix that has the eigenvalues of the GOP of this definition, up to 1/N.
+std::string gram_of(const std::string& definition) {
+  return definition == "covariance" ? "H G G^T H, H = I - 1 1^T / N" : "G G^T";
+}
+
 }  // namespace
 
 GopProbe::GopProbe(ProbeSurroundings around, const GopTrackingOptions& options, const StorageOptions& storage,
@@ -41,6 +46,11 @@ GopProbe::GopProbe(ProbeSurroundings around, const GopTrackingOptions& options, 
   around_.log.info("tracking {} of {} examples of the {} split{}", tracked_.size(),
                    (options.split == "train" ? around.task.data().train : around.task.data().test).size(), options.split,
                    shares_backward_ ? ", from the training pass itself" : ", in a pass of its own");
+  const auto most = std::min(tracked_.size(), around.task.model().parameters.total());
+  if (options_.top_k_eigen > most) {
+    around_.log.warn("gop_tracking.top_k_eigen is {}, but there are {} eigenvalues that need not be zero: the others are NaN",
+                     options_.top_k_eigen, most);
+  }
 }
 
 GradientMatrix GopProbe::gradients(StepPass* pass) const {
@@ -82,59 +92,106 @@ void GopProbe::measure(const ProbeMoment& moment) {
   around_.writer.append(timing);
 }
 
-void GopProbe::store(const Moment& now, const GradientMatrix& g, GopResult& result) {
+bool GopProbe::streams(const Moment& now) const {
+  if (!storing_.due(now)) return false;
+  const auto& parameters = around_.task.model().parameters;
+  const auto streams_range = [&](IndexRange range) { return around_.writer.streams(spec_of(range, 0)); };
+  if (storage_.store_full_gop == StorePolicy::dense && streams_range({0, parameters.total()})) return true;
+  return storage_.store_layer_gops == StorePolicy::dense &&
+         std::ranges::any_of(parameters.layers(), [&](const Layer& layer) { return streams_range(layer.range); });
+}
+
+/// Matrices first: a stop may leave one of them unfinished, and then nothing of the moment may be with the writer.
+void GopProbe::store(const Moment& now, const GradientMatrix& g, const GopResult& result) {
   const auto timer = around_.timers.scope("store");
+  if (storing_.due(now)) store_matrices(g, now.name());
+  around_.writer.append(result.record);
+  store_full(now, g, result);
+  store_layers(now, g, result);
+  if (options_.store_eigenvectors && result.k > 0) store_vectors(now, g, result);
+}
+
+void GopProbe::store_full(const Moment& now, const GradientMatrix& g, const GopResult& result) {
   auto& writer = around_.writer;
   const auto group = now.name();
   const auto& primary = options_.definitions.front();
-  writer.append(result.record);
   writer.attach("gop_full", group, spectrum_array("eigenvalues", result.eigenvalues));
   if (result.k > 0) {
     // Stored [N, k] row-major, as numpy shows it.
-    const auto vectors = at::from_blob(result.gram_vectors.data(), {result.k, g.rows()}, at::kDouble).t();
+    const auto vectors = at::from_blob(const_cast<double*>(result.gram_vectors.data()), {result.k, g.rows()}, at::kDouble).t();
     writer.attach("gop_full", group, to_named_array("eigenvectors_gram_top_k", vectors)
-                                         .described({"top k eigenvectors of G G^T", "1",
+                                         .described({"top k eigenvectors of " + gram_of(primary), "1",
                                                      "column j belongs to lambda_j; unit length, one tracked example a row"}));
   }
-  Attributes attributes{{"epoch", now.epoch}, {"step", now.step}, {"definition", primary},
-                        {"normalisation", std::string("1/N")}, {"loss_reduction", around_.task.loss().definition()},
-                        {"n_examples", g.rows()}, {"n_parameters", g.cols()}, {"solver", result.solver},
-                        {"path", result.path}, {"noise_floor", result.noise_floor},
-                        {"NX_class", "NXdata"}, {"signal", "eigenvalues"},  // what h5web and silx draw on opening
-                        {"SILX_style", "{\"signal_scale_type\": \"log\"}"}};
+  auto attributes = facts_of(now, g);
+  attributes.insert(attributes.end(),
+                    {{"definition", primary}, {"loss_reduction", around_.task.loss().definition()}, {"n_parameters", g.cols()},
+                     {"solver", result.solver}, {"path", result.path}, {"noise_floor", result.noise_floor},
+                     {"NX_class", "NXdata"}, {"signal", "eigenvalues"},  // what h5web and silx draw on opening
+                     {"SILX_style", "{\"signal_scale_type\": \"log\"}"}});
   writer.set_group_attributes("gop_full", group, attributes);
-  for (const auto& layer : result.layer_spectra) {
-    const auto layer_group = group + "/" + layer.name;
-    writer.attach("gop_layers", layer_group, spectrum_array("eigenvalues", layer.eigenvalues));
-    writer.attach("gop_layers", layer_group,
-                  spectrum_array("eigenvalues_top_k", top_values(layer.eigenvalues, options_.top_k_eigen)));
-    Attributes scalars{{"epoch", now.epoch}, {"step", now.step}, {"path", layer.path}, {"noise_floor", layer.noise_floor},
-                       {"normalisation", std::string("1/N")}, {"n_examples", g.rows()}};
-    const auto prefix = "layers/" + layer.name + "/";
+}
+
+/// Spectra of layers, where they are due, and beside each spectrum or matrix the layer's scalars.
+void GopProbe::store_layers(const Moment& now, const GradientMatrix& g, const GopResult& result) {
+  auto& writer = around_.writer;
+  const bool has_matrices = storing_.due(now) && storage_.stores();
+  for (const auto& layer : around_.task.model().parameters.layers()) {
+    const auto spectrum = std::ranges::find(result.layer_spectra, layer.name, &LayerSpectrum::name);
+    const bool has_spectrum = spectrum != result.layer_spectra.end();
+    if (!has_spectrum && !has_matrices) continue;
+    const auto group = now.name() + "/" + layer.name, prefix = "layers/" + layer.name + "/";
+    auto scalars = facts_of(now, g);
+    scalars.emplace_back("definition", std::string("second_moment"));
+    if (has_spectrum) {
+      writer.attach("gop_layers", group, spectrum_array("eigenvalues", spectrum->eigenvalues));
+      writer.attach("gop_layers", group,
+                    spectrum_array("eigenvalues_top_k", top_values(spectrum->eigenvalues, options_.top_k_eigen)));
+      scalars.insert(scalars.end(), {{"path", spectrum->path}, {"noise_floor", spectrum->noise_floor}});
+    }
     for (const auto& m : result.record.measurements) {
       if (m.is_vector || !m.quantity.path.starts_with(prefix) || m.quantity.path == prefix + "noise_floor") continue;
       scalars.emplace_back(m.quantity.path.substr(prefix.size()), m.values.front());
     }
-    writer.set_group_attributes("gop_layers", layer_group, scalars);
+    writer.set_group_attributes("gop_layers", group, scalars);
   }
-  if (options_.store_eigenvectors && result.k > 0) {
-    const auto all = around_.comm.all_gather_uneven<double>(
-        {result.subspace.vectors.contiguous().data_ptr<double>(), static_cast<std::size_t>(result.subspace.vectors.numel())});
-    writer.attach("gop_full", group,
-                  NamedArray::from<double>("eigenvectors_top_k", {g.cols(), result.k}, all)
-                      .described({"top k eigenvectors of the GOP", "1",
-                                  "column j belongs to lambda_j; unit length, one parameter a row in the order of /parameters"}));
-  }
-  if (storing_.due(now)) store_matrices(g, group);
+}
+
+void GopProbe::store_vectors(const Moment& now, const GradientMatrix& g, const GopResult& result) {
+  const auto mine = result.subspace.vectors.contiguous();
+  const auto all = around_.comm.all_gather_uneven<double>({mine.data_ptr<double>(), static_cast<std::size_t>(mine.numel())});
+  around_.writer.attach("gop_full", now.name(),
+                        NamedArray::from<double>("eigenvectors_top_k", {g.cols(), result.k}, all)
+                            .described({"top k eigenvectors of the GOP", "1",
+                                        "column j belongs to lambda_j; unit length, one parameter a row in the order of "
+                                        "/parameters; NaN where lambda_j is not above the noise floor, or not resolved"}));
+}
+
+/// What every group of a moment says of itself.
+Attributes GopProbe::facts_of(const Moment& now, const GradientMatrix& g) const {
+  return {{"epoch", now.epoch}, {"step", now.step}, {"normalisation", std::string("1/N")}, {"n_examples", g.rows()}};
 }
 
 std::string GopProbe::matrix_name() const { return storage_.layout == "lower" ? "gop_lower" : "gop"; }
 
-std::filesystem::path GopProbe::store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g,
-                                             IndexRange range, std::uint64_t identity, const std::filesystem::path& whole) {
+MatrixSpec GopProbe::spec_of(IndexRange range, std::uint64_t identity) const {
   const auto dtype = storage_.float_precision == "float32" ? DType::float32 : DType::float64;
   const int level = storage_.compression == "gzip" ? static_cast<int>(storage_.compression_level) : 0;
   MatrixSpec spec{range.size(), range.size(), dtype, level, gop_description(), identity};
+  if (storage_.layout != "lower") return spec;
+  const auto tiles = LowerTiles::of(range.size());
+  spec.rows = tiles.count();
+  spec.cols = tiles.width * tiles.width;
+  spec.tile = tiles.width;
+  spec.description.definition += "; tile k of the lower triangle, row of tiles by row of tiles: (0, 0), (1, 0), (1, 1), "
+                                 "(2, 0), ...; what a tile has beyond the matrix is 0";
+  spec.attributes = {{"width", range.size()}, {"tile", tiles.width}};
+  return spec;
+}
+
+std::filesystem::path GopProbe::store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g,
+                                             IndexRange range, std::uint64_t identity, const std::filesystem::path& whole) {
+  const auto spec = spec_of(range, identity);
   FillRows fill = [&](IndexRange rows, std::span<double> out) { fill_dense_rows(g, {range, range}, rows, out); };
   if (!whole.empty()) {
     fill = [&](IndexRange rows, std::span<double> out) {
@@ -142,13 +199,6 @@ std::filesystem::path GopProbe::store_matrix(const std::string& view, const std:
     };
   }
   if (storage_.layout == "lower") {
-    const auto tiles = LowerTiles::of(range.size());
-    spec.rows = tiles.count();
-    spec.cols = tiles.width * tiles.width;
-    spec.tile = tiles.width;
-    spec.description.definition += "; tile k of the lower triangle, row of tiles by row of tiles: (0, 0), (1, 0), (1, 1), "
-                                   "(2, 0), ...; what a tile has beyond the matrix is 0";
-    spec.attributes = {{"width", range.size()}, {"tile", tiles.width}};
     fill = [&](IndexRange which, std::span<double> out) { fill_lower_tiles(g, range, which, out); };
   }
   return around_.writer.write_matrix(view, group, matrix_name(), spec,

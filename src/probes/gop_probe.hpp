@@ -16,6 +16,7 @@ class GopProbe : public Probe {
   std::string name() const override { return "gop"; }
   bool due(const Moment& now) const override { return schedule_.due(now); }
   bool uses_training_taps() const override { return shares_backward_; }
+  bool streams(const Moment& now) const override;
   void measure(const ProbeMoment& moment) override;
   void evaluated(const Moment& now, const Evaluation& evaluation) override;
   std::vector<NamedArray> state() const override;
@@ -27,13 +28,19 @@ class GopProbe : public Probe {
 
  private:
   GradientMatrix gradients(StepPass* pass) const;
-  void store(const Moment& now, const GradientMatrix& g, GopResult& result);
+  void store(const Moment& now, const GradientMatrix& g, const GopResult& result);
+  void store_full(const Moment& now, const GradientMatrix& g, const GopResult& result);
+  void store_layers(const Moment& now, const GradientMatrix& g, const GopResult& result);
+  void store_vectors(const Moment& now, const GradientMatrix& g, const GopResult& result);
+  Attributes facts_of(const Moment& now, const GradientMatrix& g) const;
   void store_matrices(const GradientMatrix& g, const std::string& group);
   /// The dense GOP of some parameters, in the configured layout, as matrix_name() in a group of a view. Its rows are read
   /// from `whole`, where that is the file of the square GOP of all parameters, else formed. Returns what write_matrix() does.
   std::filesystem::path store_matrix(const std::string& view, const std::string& group, const GradientMatrix& g,
                                      IndexRange range, std::uint64_t identity, const std::filesystem::path& whole = {});
   std::string matrix_name() const;
+  /// How the matrix of so many parameters is stored. `identity` is that of everything it follows from.
+  MatrixSpec spec_of(IndexRange range, std::uint64_t identity) const;
 
   ProbeSurroundings around_;
   GopTrackingOptions options_;

@@ -33,6 +33,11 @@ class Probe {
   virtual bool due(const Moment& now) const = 0;
   /// True when the taps of the training batch are the ones it needs, so that no second pass is made.
   virtual bool uses_training_taps() const = 0;
+  /// False where measuring needs the training pass: `analyze`, which has none, leaves such a probe out.
+  virtual bool measures_post_hoc() const { return true; }
+  /// True when measuring writes a matrix for so long that the state should be committed before: a stop may then leave it
+  /// unfinished, to be taken up. The same on every rank. Local.
+  virtual bool streams(const Moment&) const { return false; }
   /// Measures and hands the results to the writer, all of them or, where it throws, none. Collective.
   virtual void measure(const ProbeMoment& moment) = 0;
   /// What must survive a restart, under names of the probe's own: "probes/<name>/...".

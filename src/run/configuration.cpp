@@ -58,6 +58,11 @@ void check_together(const Node& root, const RunConfiguration& c) {
     problems.add("observables.schedule.kind", "adaptive is not to be had here",
                  "observables of earlier moments are never made after the fact", "use every, log or list");
   }
+  if (c.storage.stores() && c.gop.definitions.front() != "second_moment") {
+    problems.add("gop_tracking.definitions", c.gop.definitions.front() + " comes first and matrices are to be stored",
+                 "stored matrices and factors are those of the second moment, and would not have the eigenvalues beside them",
+                 "put second_moment first: the spectra of the others stand in /definitions");
+  }
   check_expectations(c.expected, {}, problems);
   c.task->check(c.training, problems);
   problems.throw_if_any();

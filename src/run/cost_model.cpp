@@ -8,6 +8,9 @@ namespace {
 
 constexpr double kBaseBytes = 3e8;        // the program and its libraries, resident
 constexpr double kTile = 256;             // Gram tiles that cross the diagonal are computed whole
+constexpr double kPanelTile = 512;        // and so are those of a panel
+constexpr double kNormProducts = 18;      // of a matrix with a block, until block Lanczos knows its largest eigenvalue: 12 to 24
+constexpr double kVectorProducts = 30;    // and its leading vectors to 1e-10: 20 to 60
 constexpr double kPanelEfficiency = 0.7;  // of dgemm, with the gradients that are made on the way
 constexpr double kVectorEfficiency = 0.3; // of dgemm, for products of a few columns
 constexpr double kKernelEfficiency = 0.5; // of dgemm, for the kernels of pairs, where nothing was timed
@@ -49,17 +52,18 @@ double fill_gram(const Workload& w, const ModelTimes& times, const MachineRates&
 double fill_dense(const Workload& w, const MachineRates& rates, double p) {
   const auto n = static_cast<double>(w.tracked), size = static_cast<double>(w.parameters);
   const double taps = p > 1 ? w.tap_bytes / rates.network_bytes + std::ceil(n / kPanelExamples) * p * rates.latency_s : 0;
-  return n * size * size / (kPanelEfficiency * rates.gemm_flops * p) + taps;
+  const double computed = std::min(2 * size, size + kPanelTile * std::sqrt(p)) * size;
+  return n * computed / (kPanelEfficiency * rates.gemm_flops * p) + taps;
 }
 
-/// Block Lanczos: about a dozen products of the matrix with a block, read from memory once each.
+/// Block Lanczos: products of the matrix with a block, which reads it from memory once each. How many depends on the spectrum.
 double lanczos_seconds(double n, double columns, const MachineRates& rates, double p) {
   const double width = std::clamp(columns, 8.0, 32.0);
   const double slow_flops = kVectorEfficiency * rates.gemm_flops;
   const double product = std::max(8 * n * n / 2 / rates.memory_bytes, 2 * n * n * width / slow_flops) / p;
   const double orthogonal = 4 * n * width * (7 * width) / slow_flops;  // against the basis, on every rank
   const double messages = p > 1 ? 2 * rounds(p) * rates.latency_s + 8 * n * width / rates.network_bytes : 0;
-  return 12 * (product + orthogonal + messages);
+  return (columns > 1 ? kVectorProducts : kNormProducts) * (product + orthogonal + messages);
 }
 
 double layers_seconds(const Workload& w, const MachineRates& rates, Side side, int ranks) {

@@ -53,6 +53,7 @@ struct Workload {
   std::int64_t batch = 0, steps = 0, epochs = 0, evaluations = 0;
   std::int64_t moments = 0;                                    ///< that are tracked
   std::int64_t storable = 0;                                   ///< of these, when matrices or factors are due, wanted or not
+  std::int64_t wanted = 0;                                     ///< when the schedule of matrices is due, tracked or not
   std::int64_t stored = 0;                                     ///< of these, with matrices or factors
   std::vector<LayerSize> layers;
   double gram_macs = 0;                                        ///< a pair, all parameters

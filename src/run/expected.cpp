@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <optional>
 
 #include "base/record.hpp"
+#include "base/text.hpp"
 #include "io/hdf5.hpp"
 
 namespace grokscope {
@@ -25,14 +27,18 @@ std::vector<double> numbers(const NamedArray& array) {
   return result;
 }
 
-/// A dataset with the epoch and step of its rows (empty for a lone number).
+/// A dataset and, where it is a series, the epoch and step of its rows.
 struct Column {
   std::vector<double> values, epoch, step;
+  bool is_series() const { return !step.empty(); }
 };
 
 std::optional<Column> read_column(const hdf5::Handle& file, const std::string& path) {
   if (!hdf5::exists(file, path)) return std::nullopt;
-  Column column{numbers(hdf5::read_array(file, path)), {}, {}};
+  const auto array = hdf5::read_array(file, path);
+  Column column{numbers(array), {}, {}};
+  const bool is_table = array.shape.size() > 1, is_of_the_whole_run = path.starts_with("results/");
+  if (array.shape.empty() || is_table || is_of_the_whole_run) return column;
   // The axes stand in the nearest group above that has them.
   auto group = path;
   while (!group.empty()) {
@@ -50,34 +56,52 @@ std::optional<Column> read_column(const hdf5::Handle& file, const std::string& p
   return column;
 }
 
-std::size_t row_at_step(const Column& column, double step) {
-  const auto found =
-      std::find_if(column.step.begin(), column.step.end(), [&](double s) { return s >= step; });
-  return static_cast<std::size_t>(found - column.step.begin());
+/// The step or epoch at which a series first crosses a bound; NaN when it never does.
+double crossing(const Column& c, const Crossing& first) {
+  for (std::size_t i = 0; i < c.values.size(); ++i) {
+    const bool met =
+        (first.above && c.values[i] >= *first.above) || (first.below && c.values[i] <= *first.below);
+    if (met) return first.unit == "epoch" ? c.epoch[i] : c.step[i];
+  }
+  return kMissing;
 }
 
-/// The number of one run that an expectation is about; NaN when the series never gets there.
-double number_in(const Expectation& e, const Column& c, const hdf5::Handle& file) {
-  const auto at_row = [&](std::size_t row) { return row < c.values.size() ? c.values[row] : kMissing; };
-  if (e.first) {
-    for (std::size_t i = 0; i < c.values.size() && !c.step.empty(); ++i) {
-      const bool met = (e.first->above && c.values[i] >= *e.first->above) ||
-                       (e.first->below && c.values[i] <= *e.first->below);
-      if (met) return e.first->unit == "epoch" ? c.epoch[i] : c.step[i];
-    }
+/// The value at the first row at or past a step; NaN when the series ends before it.
+double value_at(const Column& c, double step) {
+  for (std::size_t i = 0; i < c.values.size(); ++i) {
+    if (c.step[i] >= step) return c.values[i];
+  }
+  return kMissing;
+}
+
+/// True when the number is that of one row, or the place of one.
+bool chooses_row(const Expectation& e) {
+  return e.first || e.at_step || e.at_first_of;
+}
+
+/// What is taken of the series of one run: last, max or min.
+std::string taken_of_series(const Expectation& e) {
+  return (e.over ? e.each : e.take).value_or("last");
+}
+
+/// The number of one run that an expectation is about; NaN when the series never gets there. Why there cannot be
+/// one goes to `problem`.
+double number_in(const Expectation& e, const Column& c, const hdf5::Handle& file, std::string& problem) {
+  if (chooses_row(e) && !c.is_series()) {
+    problem = "has no step axis";
     return kMissing;
   }
-  if (e.at_step) return at_row(row_at_step(c, static_cast<double>(*e.at_step)));
+  if (e.first) return crossing(c, *e.first);
+  if (e.at_step) return value_at(c, static_cast<double>(*e.at_step));
   if (e.at_first_of) {
     const auto event = read_column(file, "events/" + *e.at_first_of + "_step");
-    return event && std::isfinite(event->values.front()) ? at_row(row_at_step(c, event->values.front()))
-                                                         : kMissing;
+    return event && std::isfinite(event->values.front()) ? value_at(c, event->values.front()) : kMissing;
   }
   std::vector<double> finite;
   std::copy_if(c.values.begin(), c.values.end(), std::back_inserter(finite),
                [](double v) { return !std::isnan(v); });
   if (finite.empty()) return kMissing;
-  const auto take = e.over ? "last" : e.take.value_or("last");
+  const auto take = taken_of_series(e);
   if (take == "max") return *std::max_element(finite.begin(), finite.end());
   if (take == "min") return *std::min_element(finite.begin(), finite.end());
   return finite.back();
@@ -108,8 +132,8 @@ std::string what_text(const Expectation& e) {
     what += fmt::format(" at step {}", *e.at_step);
   } else if (e.at_first_of) {
     what += " at " + *e.at_first_of;
-  } else if (!e.over && e.take && e.take != "last") {
-    what = *e.take + " of " + what;
+  } else if (const auto take = taken_of_series(e); take != "last") {
+    what = take + " of " + what;
   }
   if (!e.over || e.is == "never") return what;
   if (e.where) what += bounds_text(*e.where);
@@ -141,7 +165,11 @@ std::vector<double> numbers_at(const Expectation& e, const std::vector<Place>& p
       problem = "no such dataset" + where;
       return numbers;
     }
-    numbers.push_back(number_in(e, *column, file));
+    numbers.push_back(number_in(e, *column, file, problem));
+    if (!problem.empty()) {
+      problem = fmt::format("{} {}{}", place.dataset, problem, where);
+      return numbers;
+    }
   }
   return numbers;
 }
@@ -204,7 +232,7 @@ double taken_over_all(const Expectation& e, std::vector<double> numbers, std::st
 }
 
 Verdict verdict_on(const Expectation& e, const FindPlaces& find_places) {
-  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.paper, e.source};
+  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.paper, e.source, e.seeds.text};
   const auto places = find_places(e.quantity);
   std::string problem;
   auto numbers = numbers_at(e, places, problem);
@@ -218,6 +246,65 @@ Verdict verdict_on(const Expectation& e, const FindPlaces& find_places) {
   return verdict;
 }
 
+using Names = std::vector<std::string>;
+
+/// The datasets of every metrics.h5 by their group, "" being the root. An empty list: only the run itself knows.
+const std::map<std::string, Names>& known_datasets() {
+  static const std::map<std::string, Names> known{
+      {"",
+       {"epoch", "step", "train_loss", "test_loss", "train_acc", "test_acc", "gop_trace",
+        "gop_frobenius_norm", "gop_spectral_norm", "gop_nuclear_norm", "gop_rank", "gop_rank_curve",
+        "gop_condition_number", "gop_determinant", "gop_log_determinant", "gop_log_pseudo_determinant",
+        "gop_logdet_regularised", "gop_singular", "gop_eigenvalue_max", "gop_eigenvalue_min",
+        "gop_eigenvalue_mean", "gop_eigenvalue_std", "gop_top_k_cumulative_variance", "gop_stable_rank",
+        "gop_participation_ratio", "gop_entropy_rank", "gop_mean_gradient_norm",
+        "gop_mean_gradient_alignment", "gop_subspace_overlap", "eigenvalues_top_k", "eigenvalues",
+        "noise_floor", "tracked_ids"}},
+      {"training", {"epoch", "step", "train_loss", "test_loss", "train_acc", "test_acc", "weight_norm"}},
+      {"events", {"t_mem", "t_gen", "t_mem_step", "t_gen_step", "t_mem_epoch", "t_gen_epoch"}},
+      {"observables", {}},
+      {"results", {}},
+      {"layers", {}},
+      {"definitions", {}},
+      {"probes", {}},
+      {"checks", {}},
+      {"timing", {}},
+      {"parameters", {}},
+      {"provenance", {}}};
+  return known;
+}
+
+/// "training/test_acc" for "training/tets_acc" or "trainig/test_acc", or "".
+std::string nearest_dataset(const std::string& dataset) {
+  Names paths, groups;
+  for (const auto& [group, names] : known_datasets()) {
+    if (!group.empty()) groups.push_back(group);
+    for (const auto& name : names) paths.push_back(group.empty() ? name : group + "/" + name);
+  }
+  const auto near = nearest_word(dataset, paths);
+  const auto slash = dataset.find('/');
+  if (!near.empty() || slash == std::string::npos) return near;
+  const auto group = nearest_word(dataset.substr(0, slash), groups);
+  return group.empty() || group == dataset.substr(0, slash) ? "" : group + dataset.substr(slash);
+}
+
+/// Reports a dataset that no metrics.h5 has, so that nobody learns of a misspelt name after a night of training.
+void check_dataset(const std::string& quantity, const std::string& key, Problems& problems) {
+  const auto dataset = quantity.starts_with("/") ? quantity.substr(1) : quantity;
+  const auto slash = dataset.find('/');
+  const auto group = slash == std::string::npos ? "" : dataset.substr(0, slash);
+  const auto name = dataset.substr(slash == std::string::npos ? 0 : slash + 1);
+  const auto known = known_datasets().find(group);
+  const bool may_exist = known != known_datasets().end() && !name.empty() &&
+                         (known->second.empty() || std::count(known->second.begin(), known->second.end(), name));
+  if (may_exist) return;
+  const auto near = nearest_dataset(dataset);
+  problems.add(key, fmt::format("'{}' is in no metrics.h5", quantity), "",
+               near.empty() ? "tracked moments are at its root, evaluations in training/, the paper's own numbers in "
+                              "observables/ and results/"
+                            : fmt::format("did you mean {}?", near));
+}
+
 bool is_of_all_members(const std::string& quantity) {
   return quantity.starts_with("members/*/");
 }
@@ -225,6 +312,7 @@ bool is_of_all_members(const std::string& quantity) {
 void check_quantity(const Expectation& e, const std::string& key, const std::string& quantity,
                     const FindPlaces& find_places, Problems& problems) {
   const auto places = find_places(quantity);
+  if (!places.empty()) check_dataset(places.front().dataset, key, problems);
   if (places.empty()) {
     problems.add(key, fmt::format("'{}' is not members/NAME/DATASET of a member of this study", quantity), "",
                  "NAME is a member's, with or without its seed");
@@ -238,8 +326,21 @@ void check_quantity(const Expectation& e, const std::string& key, const std::str
   }
 }
 
+void check_row(const Expectation& e, const std::string& key, Problems& problems) {
+  if (e.first && !e.first->above && !e.first->below)
+    problems.add(key + ".first", "neither above nor below is given", "", "give one of them");
+  if (e.first.has_value() + e.at_step.has_value() + e.at_first_of.has_value() > 1)
+    problems.add(key, "first, at_step and at_first_of choose a row each", "one is compared", "keep one of them");
+  if (chooses_row(e) && (e.each || (e.take && !e.over))) {
+    problems.add(key + (e.each ? ".each" : ".take"), "first, at_step and at_first_of have chosen a row",
+                 "of one value nothing is taken", "remove it or these");
+  }
+}
+
 void check_over(const Expectation& e, const std::string& key, Problems& problems) {
   const auto take = e.take.value_or("");
+  if (e.each && !e.over)
+    problems.add(key + ".each", "there is one run", "each is about those of a study", "use take");
   if (e.where && take != "count")
     problems.add(key + ".where", "only a count has bounds", "", "add take: count");
   if (e.where && !e.where->above && !e.where->below)
@@ -257,9 +358,16 @@ void check_over(const Expectation& e, const std::string& key, Problems& problems
 
 }  // namespace
 
+std::string Verdict::basis() const {
+  if (seeds.empty()) return source;
+  const auto seen = "seeds: " + seeds;
+  return source.empty() ? seen : source + "; " + seen;
+}
+
 std::string verdict_line(const Verdict& v) {
+  const auto basis = v.basis();
   return fmt::format("[{}] {}: {}{}", v.met ? "ok" : "MISSED", v.claim(), v.found,
-                     v.source.empty() ? "" : " (" + v.source + ")");
+                     basis.empty() ? "" : " (" + basis + ")");
 }
 
 std::vector<Verdict> compare(const std::vector<Expectation>& expected, const FindPlaces& find_places) {
@@ -297,13 +405,16 @@ void check_expectations(const std::vector<Expectation>& expected, const FindPlac
     }
     if (e.over && take == "last")
       problems.add(key + ".take", *e.over + " have no last one", "", "use median");
+    check_row(e, key, problems);
     check_over(e, key, problems);
     if (find_places) {
       check_quantity(e, key + ".quantity", e.quantity, find_places, problems);
       if (e.divided_by) check_quantity(e, key + ".divided_by", *e.divided_by, find_places, problems);
-    } else if (e.over) {
-      problems.add(key + ".over", "one run has one seed", "seeds are those of a study", "remove it");
+      continue;
     }
+    check_dataset(e.quantity, key + ".quantity", problems);
+    if (e.divided_by) check_dataset(*e.divided_by, key + ".divided_by", problems);
+    if (e.over) problems.add(key + ".over", "one run has one seed", "seeds are those of a study", "remove it");
   }
 }
 

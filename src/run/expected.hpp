@@ -22,12 +22,15 @@ struct Verdict {
   bool met = false;
   std::string paper;  ///< what the paper says
   std::string source;
+  std::string seeds;  ///< those that the bound was seen on
 
   /// "first epoch with training/test_loss <= 0.1: within 800 .. 4500"
   std::string claim() const { return what + " " + wanted; }
+  /// Where the bound comes from: "measured.md 03; seeds: 0, 1, 2".
+  std::string basis() const;
 };
 
-/// "[ok] claim: found (source)", as the end of a run shows it.
+/// "[ok] claim: found (basis)", as the end of a run shows it.
 std::string verdict_line(const Verdict& verdict);
 
 /// A dataset of one run.
@@ -42,7 +45,7 @@ struct Place {
 /// none.
 using FindPlaces = std::function<std::vector<Place>(const std::string& quantity)>;
 
-/// One verdict per expectation. Over seeds, a seed without a value spoils median, mean, min and max unless
+/// One verdict per expectation. Over seeds, one number of each run's series (`each`) is taken first. A seed without a value spoils median, mean, min and max unless
 /// `missing: never` says that it is later than all others (then a median exists while more than half of the
 /// seeds have a value); `is: never` must hold for every seed. Local.
 std::vector<Verdict> compare(const std::vector<Expectation>& expected, const FindPlaces& find_places);
@@ -51,8 +54,9 @@ std::vector<Verdict> compare(const std::vector<Expectation>& expected, const Fin
 std::vector<Verdict> compare(const std::vector<Expectation>& expected,
                              const std::filesystem::path& metrics_file);
 
-/// Reports expectations whose keys do not fit together and, for a study, quantities that it does not have.
-/// One run has no `find_places`: its datasets are known only when it has ended. Local.
+/// Reports expectations whose keys do not fit together, members that a study does not have, and datasets that
+/// no metrics.h5 has; those below /observables, /results, /layers, /definitions and /probes are known only when
+/// a run has ended. One run has no `find_places`. Local.
 void check_expectations(const std::vector<Expectation>& expected, const FindPlaces& find_places,
                         Problems& problems);
 

@@ -10,13 +10,13 @@
 
 namespace grokscope {
 
-/// A range whose ends may be left open.
+/// A range as numpy's slices have it: ends may be left open, and negative ones count from the end.
 struct OpenRange {
   std::optional<std::int64_t> begin, end;
 };
 
 struct ExportRequest {
-  std::string moment;              ///< "epoch_1000"
+  std::string moment;              ///< "epoch_1000", "epoch_3_step_40"
   std::string layer;               ///< empty: all parameters
   OpenRange rows;  ///< of the matrix of all parameters, or of the layer's
   OpenRange cols;
@@ -27,11 +27,14 @@ struct ExportRequest {
 OpenRange parse_range(const std::string& text);
 
 /// Writes dataset `gop` [rows, cols] in the run's storage.float_precision, with the attributes of the stored ones. Returns
-/// the file. Collective over comm.
+/// the file. Throws UserError when it would be larger than computational_limits.max_gop_size_gb, StopRequested when asked to
+/// stop: the same export takes up what is written. Any other end leaves nothing behind. Collective over comm.
 std::filesystem::path run_export(const Communicator& comm, RunConfiguration& configuration, const ExportRequest& request,
                                  const SessionOptions& options);
 
-/// Writes RUN_DIR/export/{metrics,gop_full,gop_layers}.h5 with every external link replaced by what it leads to. Collective.
-std::filesystem::path merge_views(const Communicator& comm, const std::filesystem::path& run_directory);
+/// Writes RUN_DIR/export/{metrics,gop_full,gop_layers}.h5 with every external link replaced by what it leads to. Throws
+/// StopRequested when asked to stop; files that are whole stay. Collective.
+std::filesystem::path merge_views(const Communicator& comm, const std::filesystem::path& run_directory,
+                                  const SessionOptions& options);
 
 }  // namespace grokscope

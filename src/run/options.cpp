@@ -1,5 +1,9 @@
 #include "run/options.hpp"
 
+#include <algorithm>
+
+#include "base/text.hpp"
+
 namespace grokscope {
 
 Numbers ConfigType<Numbers>::parse(const Node& node) {
@@ -13,6 +17,20 @@ Node ConfigType<Numbers>::format(const Numbers& value) {
   auto list = Node::list();
   for (const double number : value.values) list.items.push_back(ConfigType<double>::format(number));
   return list;
+}
+
+SeedNote ConfigType<SeedNote>::parse(const Node& node) {
+  if (node.is_null()) return {};
+  if (node.is_scalar()) return {node.scalar};
+  std::vector<std::string> words;
+  for (const auto& item : node.items) words.push_back(item.scalar);
+  const bool has_only_scalars =
+      std::all_of(node.items.begin(), node.items.end(), [](const Node& item) { return item.is_scalar(); });
+  if (!node.is_list() || !has_only_scalars) {
+    throw ValueProblem("expected a number, a text or a list of these, got " + name_of(node), "",
+                       "write seeds: 3 or seeds: [0, 1, 2]");
+  }
+  return {join(words, ", ")};
 }
 
 void ExperimentOptions::declare(Schema& s) {
@@ -58,18 +76,20 @@ void Expectation::declare(Schema& s) {
   s.add("rel_tol", rel_tol, "within: allowed relative difference from the one value").at_least(0);
   s.add("first", first, "compare the step or epoch at which the series first crosses a bound");
   s.add("at_step", at_step, "compare the series at the first row at or past this step").unit("step");
-  s.add("at_first_of", at_first_of, "compare the series at the row where this event fell: t_mem or t_gen")
-      .unit("event");
+  s.add("at_first_of", at_first_of, "compare the series at the row where this event fell").one_of({"t_mem", "t_gen"});
   s.add("take", take, "what of a series is compared: last (default), max, min; over seeds: median (default), mean, min, "
                       "max, count (of seeds that have a value)").one_of({"last", "max", "min", "median", "mean", "count"});
   s.add("over", over, "one number of all seeds of a study's member, or of all its members (members/*/...), not one for each")
       .one_of({"seeds", "members"});
+  s.add("each", each, "over seeds: what of each run's series is taken first: last (default), max, min; with take: max, "
+                      "each: max is the largest value at any time in any run").one_of({"last", "max", "min"});
   s.add("where", where, "take: count: which numbers are counted; none: all that are there");
   s.add("missing", missing, "over seeds: one without a value leaves none for all, or (times: median, min, max) is later than all "
                             "others").one_of({"spoils", "never"});
   s.add("divided_by", divided_by, "another quantity, looked at in the same way; their ratio is compared, seed by seed");
   s.add("paper", paper, "what the paper says of this quantity, as the table of `reproduce` shows it");
   s.add("source", source, "where the claim stands: 'papers.md 03.4'");
+  s.add("seeds", seeds, "how many seeds, or which, the value was seen on; shown beside the source");
   s.add("why", why, "the reason for a tolerance wider than the source's");
 }
 

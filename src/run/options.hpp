@@ -41,6 +41,18 @@ struct ConfigType<Numbers> {
   static Node format(const Numbers& value);
 };
 
+/// For whoever reads a claim: how many seeds, or which, its bound was seen on ("0, 1, 2").
+struct SeedNote {
+  std::string text;
+};
+
+template <>
+struct ConfigType<SeedNote> {
+  static std::string type_name() { return "text | number | list"; }
+  static SeedNote parse(const Node& node);
+  static Node format(const SeedNote& value) { return Node::string(value.text); }
+};
+
 /// Where in a series an expectation looks.
 struct Crossing {
   std::optional<double> above;
@@ -67,11 +79,13 @@ struct Expectation {
   std::optional<std::string> at_first_of;
   std::optional<std::string> take;
   std::optional<std::string> over;
+  std::optional<std::string> each;
   std::optional<Bounds> where;
   std::string missing = "spoils";
   std::optional<std::string> divided_by;
   std::string paper;
   std::string source;
+  SeedNote seeds;
   std::string why;
   void declare(Schema& s);
 };

@@ -129,6 +129,13 @@ std::string head_text(const RunConfiguration& c, const Findings& f, const CostEs
                             format_bytes(w.tap_bytes));
 }
 
+/// Matrices are stored at tracked moments only: says so where some that are asked for would never come.
+std::string missing_text(const Workload& w) {
+  if (w.stored >= w.wanted) return "";
+  return fmt::format("of the {} moments of storage.gop_schedule {} are tracked (matrices are stored at tracked moments only), "
+                     "make gop_tracking.frequency divide its interval", w.wanted, w.stored);
+}
+
 std::string limits_text(const RunConfiguration& c, const StoredBytes& stored) {
   const double gb = stored.chosen / 1e9;
   if (gb > c.limits.max_gop_size_gb) {
@@ -157,7 +164,12 @@ void parse_ranks(const std::string& text, PlanRequest& request) {
   request.most_ranks = colon == std::string::npos ? request.ranks : number(std::string_view(text).substr(colon + 1));
 }
 
-std::string check_storage_limits(const RunConfiguration& c) { return limits_text(c, stored_bytes(c, sample_taps(c))); }
+std::string check_storage_limits(const RunConfiguration& c) {
+  const auto taps = sample_taps(c);
+  auto warning = limits_text(c, stored_bytes(c, taps));
+  const auto missing = missing_text(workload_of(c, taps));
+  return warning.empty() || missing.empty() ? warning + missing : warning + "; " + missing;
+}
 
 double moment_bytes(const RunConfiguration& c) {
   const auto stored = stored_bytes(c, sample_taps(c));

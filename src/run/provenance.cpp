@@ -11,20 +11,40 @@
 
 #include "base/text.hpp"
 #include "run/build_info.hpp"
+#include "run/built_from.hpp"
 #include "run/device.hpp"
 
 namespace grokscope {
 namespace {
 
-/// First lines of a command's output, "" when it fails.
+/// First lines of a shell command's output, "" when it fails.
 std::string output_of(const std::string& command) {
   std::string text;
-  FILE* pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
+  FILE* pipe = ::popen(("( " + command + " ) 2>/dev/null").c_str(), "r");
   if (pipe == nullptr) return text;
   char buffer[4096];
   while (std::fgets(buffer, sizeof buffer, pipe) != nullptr && text.size() < 100'000) text += buffer;
   ::pclose(pipe);
   return std::string(trim(text));
+}
+
+/// git_commit and git_diff of what was built, as built_from.cmake found it. Of the differences a binary knows the hash alone:
+/// their text is that of the sources as long as these have not changed, else git_tree says how they have.
+Attributes sources() {
+  const auto git = fmt::format("git -C '{}' ", kSourceFolder);
+  const auto diff = git + "diff --no-ext-diff --no-color HEAD -- CMakeLists.txt src experiments";
+  const auto commit = output_of(git + "ls-files --error-unmatch CMakeLists.txt >&2 && " + git + "rev-parse HEAD");
+  const auto text = output_of(diff);
+  const auto changes = text.empty() ? std::string() : output_of(diff + " | git hash-object --stdin");
+  const std::string built = kChanges;
+  if (commit == kCommit && changes == built) return {{"git_commit", commit}, {"git_diff", text}};
+  Attributes facts{{"git_commit", std::string(kCommit)},
+                   {"git_diff", built.empty() ? "" : "not kept: the sources are no longer those (hash " + built + ")"}};
+  if (!commit.empty()) {
+    const auto and_changes = changes.empty() ? "" : " with changes " + changes;
+    facts.emplace_back("git_tree", fmt::format("not what was built: {}{}", commit, and_changes));
+  }
+  return facts;
 }
 
 std::string hdf5_version() {
@@ -53,7 +73,6 @@ std::string hosts_of(const Communicator& comm, const std::string& host) {
 Attributes provenance(const Communicator& comm, const LaunchInfo& launch, const std::vector<std::string>& arguments) {
   const auto hosts = hosts_of(comm, launch.host);
   if (!comm.is_root()) return {};
-  const auto git = fmt::format("git -C '{}' ", kSourceFolder);
   Attributes facts{
       {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
       {"arguments", join(arguments, " ")},
@@ -63,9 +82,8 @@ Attributes provenance(const Communicator& comm, const LaunchInfo& launch, const 
       {"cpu", cpu_model()},
       {"blas", blas_description()},
       {"versions", version_text()},
-      {"git_commit", output_of(git + "rev-parse HEAD")},
-      {"git_diff", output_of(git + "diff HEAD")},
   };
+  for (auto& fact : sources()) facts.push_back(std::move(fact));
   std::string environment;
   for (const auto& [name, value] : launch.consulted) environment += fmt::format("{}={}\n", name, value);
   facts.emplace_back("environment", environment);
@@ -88,8 +106,10 @@ std::vector<std::string> launch_differences(const Attributes& before, const Attr
 }
 
 std::string version_text() {
-  return fmt::format("grokscope {} ({}, {})\nLibTorch {}\nHDF5 {}\nMPI {}\nBLAS {}", kVersion, kBuildType, kCompiler,
-                     kTorchVersion, hdf5_version(), mpi_version(), blas_description());
+  const auto commit = std::string(kCommit) + (*kChanges == 0 ? "" : ", with changes");
+  return fmt::format("grokscope {} ({}, {})\ncommit {}\nLibTorch {}\nHDF5 {}\nMPI {}\nBLAS {}\nELPA {}\nScaLAPACK {}",
+                     kVersion, kBuildType, kCompiler, commit, kTorchVersion, hdf5_version(), mpi_version(), blas_description(),
+                     kElpaVersion, kScalapackVersion);
 }
 
 }  // namespace grokscope

@@ -74,6 +74,7 @@ class Session {
   void publish(const Checkpoint& checkpoint, bool done);
   bool must_be_kept(const Moment& now) const;
   bool commit_due(const Moment& now) const;
+  bool is_committed(const Moment& now, Seen seen) const;
   void stop_here(const Moment& now);
   bool must_stop();
   void check_finite(const Moment& now, const StepPass& pass);
@@ -99,8 +100,9 @@ class Session {
   Course course_;
   Seen seen_ = Seen::nothing;   ///< of the present moment
   bool was_done_ = false;
-  std::int64_t last_commit_epoch_ = -1;
+  std::int64_t last_commit_step_ = -1;
   Seen last_commit_seen_ = Seen::nothing;  ///< how much of that moment the commit holds
+  bool is_streaming_ = false;  ///< a matrix that a stop may leave unfinished
   double last_commit_at_s_ = 0;
   std::optional<Stage> last_good_;  ///< of the last moment that was looked at, until it is committed
   std::vector<NamedArray> start_;  ///< of training.init_from
@@ -164,7 +166,10 @@ WriterOptions Session::writer_options() {
   options.panel_bytes = static_cast<std::int64_t>(c_.storage.panel_memory_gb * 1e9);
   options.retention = {static_cast<int>(c_.storage.keep_checkpoints), c_.storage.keep_every, c_.limits.checkpoint_epochs,
                        static_cast<int>(c_.storage.keep_around_t_gen), std::nullopt};
-  options.panel_begins = [this] { watchdog_.note(); };
+  options.panel_begins = [this] {
+    watchdog_.note();
+    if (is_streaming_) stop_.poll(comm_);
+  };
   options.root_attributes = {{"experiment", c_.experiment.name}, {"loss_reduction", c_.task->loss().definition()},
                              {"normalisation", std::string("1/N")}};
   return options;
@@ -188,6 +193,7 @@ void Session::initialise() {
 void Session::resume() {
   const auto timer = timers_.scope("resume");
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
+  probes_.make({comm_, *c_.task, *writer_, log_, timers_, stop_}, c_, *trainer_);  // first: it brings tracked_ids
   const auto checkpoint = writer_->resume();
   provenance_ = provenance(comm_, options_.launch, options_.arguments);
   if (const auto before = writer_->previous_launch(); checkpoint && before) {
@@ -195,7 +201,6 @@ void Session::resume() {
     if (!differences.empty()) log_.warn("resuming elsewhere, exact only to rounding from here on: {}", join(differences, "; "));
   }
   writer_->set_provenance(provenance_);
-  probes_.make({comm_, *c_.task, *writer_, log_, timers_, stop_}, c_, *trainer_);
   if (checkpoint) restore(*checkpoint);
 }
 
@@ -204,7 +209,7 @@ void Session::restore(const Checkpoint& checkpoint) {
   probes_.load(checkpoint.arrays);
   seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint.cursor, "seen"));
   was_done_ = attribute_value<std::int64_t>(checkpoint.cursor, "done") != 0;
-  last_commit_epoch_ = checkpoint.epoch;
+  last_commit_step_ = checkpoint.step;
   last_commit_seen_ = seen_;
   first_step_ = trainer_->now().step;
   course_.load(checkpoint.arrays);
@@ -253,11 +258,15 @@ void Session::look(const Moment& now, StepPass& pass) {
     pass = trainer_->backward(Taping::on, stop_);
     if (pass.stop) stop_here(now);
   }
+  // What a matrix of hours follows from is committed before it, so that it is taken up here and not trained for again.
+  is_streaming_ = probes_.streams(now);
+  if (is_streaming_ && !is_committed(now, seen_)) commit(now, seen_);
   try {
     probes_.measure({now, evaluation, &pass});
   } catch (const StopRequested&) {
     stop_here(now);  // nothing of this measurement is kept: the resumed run makes it whole
   }
+  is_streaming_ = false;
 }
 
 void Session::record_evaluation(const Moment& now, const Evaluation& e) {
@@ -322,13 +331,16 @@ bool Session::must_be_kept(const Moment& now) const {
 
 bool Session::commit_due(const Moment& now) const {
   if (now.final) return true;
-  const bool is_committed = now.epoch == last_commit_epoch_ && last_commit_seen_ == Seen::everything;
-  if (!now.at_epoch_start() || is_committed || now.epoch == 0) return false;
+  if (!now.at_epoch_start() || is_committed(now, Seen::everything) || now.epoch == 0) return false;
   if (must_be_kept(now)) return true;
   if (now.epoch % c_.limits.checkpoint_frequency != 0) return false;
   // Commits may cost a hundredth of the time. The root's clock decides for all; nothing that is computed depends on it.
   const double since_last = comm_.broadcast_value(watch_.seconds() - last_commit_at_s_);
   return since_last >= 100 * writer_->last_commit_s();
+}
+
+bool Session::is_committed(const Moment& now, Seen seen) const {
+  return now.step == last_commit_step_ && seen == last_commit_seen_;
 }
 
 void Session::commit(Stage stage) {
@@ -350,7 +362,7 @@ void Session::commit(Stage stage) {
   writer_->set_provenance(std::move(facts));
   last_good_.reset();
   publish(checkpoint, done);
-  last_commit_epoch_ = now.epoch;
+  last_commit_step_ = now.step;
   last_commit_seen_ = stage.seen;
   last_commit_at_s_ = watch_.seconds();
   write_status(RunState::running, "", 0);
@@ -374,7 +386,7 @@ void Session::publish(const Checkpoint& checkpoint, bool done) {
 void Session::stop_here(const Moment& now) {
   stop_.set_agreed();
   const auto reason = comm_.broadcast_text(stop_.reason());
-  commit(now, seen_);
+  if (!is_streaming_) commit(now, seen_);  // else it stands, and the part of the matrix that is there must not
   comm_.agree([&] { health_.refuse_short_memory(); });
   throw StopRequested(fmt::format("{}: committed {}, run the same command again to go on", reason, now.name()));
 }

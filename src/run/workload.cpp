@@ -38,8 +38,23 @@ double product_macs(const Taps& taps) {
   return macs;
 }
 
+/// Tracked moments at which matrices are due. Of the adaptive kind nobody knows beforehand which they are: an upper bound.
+std::int64_t storable_moments(const ScheduleOptions& tracked, const ScheduleOptions& storing, std::int64_t steps,
+                              std::int64_t per_epoch) {
+  const auto schedule = [&](const ScheduleOptions& s) { return Schedule(s, s.unit == "epoch" ? steps / per_epoch : steps); };
+  const auto tracks = schedule(tracked), stores = schedule(storing);
+  if (tracked.kind == "adaptive" || storing.kind == "adaptive") return std::min(tracks.count(), stores.count());
+  std::int64_t count = 0;
+  for (std::int64_t step = 0; step <= steps; ++step) {
+    const Moment now{step / per_epoch, step, step % per_epoch, step == steps};
+    if (tracks.due(now) && stores.due(now)) ++count;
+  }
+  return count;
+}
+
 /// Lengths in examples, steps and moments.
-void count_moments(Workload& w, const RunConfiguration& c) {
+Workload lengths_of(const RunConfiguration& c) {
+  Workload w;
   const auto& data = c.task->data();
   w.examples = data.train.size();
   w.test_examples = data.test.size();
@@ -50,12 +65,13 @@ void count_moments(Workload& w, const RunConfiguration& c) {
   w.evaluations = (c.training.log_unit == "step" ? w.steps : w.epochs) / c.training.log_interval + 1;
   const auto& split = c.gop.split == "train" ? data.train : data.test;
   w.tracked = c.gop.examples.is_all() ? split.size() : std::min(split.size(), c.gop.examples.count);
-  if (!c.gop.enabled) return;
+  if (!c.gop.enabled) return w;
   const auto count = [&](const ScheduleOptions& s) { return Schedule(s, s.unit == "epoch" ? w.epochs : w.steps).count(); };
   w.moments = count(c.gop.effective_schedule());
-  w.storable = std::min(w.moments, count(c.storage.gop_schedule));
-  const bool stores = c.storage.store_full_gop != StorePolicy::none || c.storage.store_layer_gops != StorePolicy::none;
-  w.stored = stores ? w.storable : 0;
+  w.wanted = c.storage.stores() ? count(c.storage.gop_schedule) : 0;
+  w.storable = storable_moments(c.gop.effective_schedule(), c.storage.gop_schedule, w.steps, per_epoch);
+  w.stored = c.storage.stores() ? w.storable : 0;
+  return w;
 }
 
 /// Forming half of a matrix takes half of the multiplications.
@@ -79,8 +95,7 @@ Taps sample_taps(const RunConfiguration& c) {
 StoredBytes stored_bytes(const RunConfiguration& c, const Taps& sample) {
   const auto& parameters = c.task->model().parameters;
   const double bytes = c.storage.float_precision == "float32" ? 4 : 8;
-  Workload w;
-  count_moments(w, c);
+  const auto w = lengths_of(c);
   StoredBytes stored;
   const auto k = static_cast<double>(c.gop.top_k_eigen);
   stored.spectra = 8 * (static_cast<double>(std::min(w.tracked, parameters.total())) + k * static_cast<double>(w.tracked));
@@ -102,8 +117,7 @@ StoredBytes stored_bytes(const RunConfiguration& c, const Taps& sample) {
 
 Workload workload_of(const RunConfiguration& c, const Taps& sample) {
   const auto& parameters = c.task->model().parameters;
-  Workload w;
-  count_moments(w, c);
+  auto w = lengths_of(c);
   w.parameters = parameters.total();
   for (const auto& layer : parameters.layers()) w.layers.push_back({layer.range.size(), macs_in(sample, layer.range)});
   w.gram_macs = macs_in(sample, {0, w.parameters});

@@ -110,7 +110,7 @@ std::vector<Row> rows_of(const Reproduction& r, const fs::path& file) {
     rows.push_back({r.paper, file.string(), r.claim, verdict, judgement, r.walltime_s, r.commit});
   };
   for (const auto& verdict : r.verdicts) add(verdict, verdict.met ? "holds" : "missed");
-  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, "", ""}, "failed");
+  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, "", "", ""}, "failed");
   if (rows.empty()) add({}, "no claim");
   return rows;
 }
@@ -136,7 +136,7 @@ std::string markdown(const std::vector<Row>& rows) {
     text += fmt::format(
         "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
         is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.paper),
-        cell(row.verdict.found), cell(row.verdict.wanted), cell(row.verdict.source), row.judgement,
+        cell(row.verdict.found), cell(row.verdict.wanted), cell(row.verdict.basis()), row.judgement,
         is_first ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
   }
   const auto missed =
@@ -175,8 +175,8 @@ std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
        texts([](const Row& r) { return r.verdict.paper; })},
       {{"expected", "expected", "1", "how it must compare"},
        texts([](const Row& r) { return r.verdict.wanted; })},
-      {{"source", "source", "1", "where the claim stands"},
-       texts([](const Row& r) { return r.verdict.source; })},
+      {{"source", "source", "1", "where the claim stands, and the seeds that its bound was seen on"},
+       texts([](const Row& r) { return r.verdict.basis(); })},
       {{"ours", "our result", "1", "the number, or why there is none"},
        texts([](const Row& r) { return r.verdict.found; })},
       {{"value", "our result", "1", "the number, NaN where there is none"}, numbers},

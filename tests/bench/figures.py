@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """How long do the figures and the report of a long run take, and in how much memory?
 
-Writes an invented run of 40,000 epochs, 2,000 of them tracked, with 10 layers, in the published layout, and
-runs the tools on it. Targets: all figures within 60 s and 2 GB, the report under 20 MB. Usage: figures.py
-FOLDER [TOOL...]; the run (about 300 MB) is written where FOLDER is not there yet.
+Writes an invented run of 40,000 epochs, 2,000 of them tracked, with 10 layers, and ten eigenvectors of P = 226,816
+numbers at 60 of them, in the published layout; runs the tools on it and on a study of 110 such members (links to one,
+with short series), and prints what they took, over the targets: all figures within 60 s and 2 GB, a report under 20 MB.
+Usage: figures.py FOLDER [TOOL...]; the runs (about 1.5 GB) are written where FOLDER is not there yet.
 """
+import multiprocessing
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -21,7 +22,9 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import synthetic_run as synthetic  # noqa: E402
 
-TRACKED, EVERY, EPOCHS, LAYERS, M, LAYER_M, P, K, STORED = 2000, 20, 40_000, 10, 4000, 1000, 20_000, 10, 60
+TRACKED, EVERY, EPOCHS, LAYERS, M, LAYER_M, P, K, STORED = 2000, 20, 40_000, 10, 4000, 1000, 226_816, 10, 60
+MEMBERS = 110
+TARGET_S, TARGET_BYTES, TARGET_REPORT_BYTES = 60, 2e9, 20e6
 
 
 def write_metrics(folder, shape):
@@ -61,26 +64,62 @@ def write_run(folder):
     write_vectors(folder, write_metrics(folder, shape))
 
 
+def write_study(folder):
+    """Members with the series of an ordinary run, all of them links to one file."""
+    first = folder / "members/m0"
+    synthetic.make_run(first, synthetic.Shape(tracked=200, every=50, eigenvalues=300, with_gop=False))
+    random = np.random.default_rng(0)
+    with h5py.File(first / "metrics.h5", "a") as file:
+        for layer in range(LAYERS):
+            for metric in range(25):
+                synthetic.add_series(file, f"layers/blocks.{layer}.W/gop_{metric}", random.random(200))
+    for i in range(1, MEMBERS):
+        member = folder / f"members/m{i}"
+        member.mkdir()
+        for file in first.iterdir():
+            os.link(file, member / file.name)
+
+
+def write(run, study):
+    write_run(run)
+    write_study(study)
+
+
+def measured(tool, *arguments):
+    """Runs a tool; returns seconds and the most bytes that it held."""
+    command = [sys.executable, TOOLS / f"{tool}.py", *arguments]
+    start = time.monotonic()
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{tool} failed")
+    return time.monotonic() - start, usage.ru_maxrss * 1024
+
+
 def main(folder, *chosen):
     folder = Path(folder)
+    run, study = folder / "run", folder / "study"
     if not folder.exists():
-        write_run(folder)
-    most = 0
+        writer = multiprocessing.Process(target=write, args=(run, study))  # what a process starts counts its memory as its own
+        writer.start()
+        writer.join()
     for tool, *arguments in (
-        ["visualize_gop", "--results_dir", folder],
-        ["report", folder],
-        ["lead_lag", folder, "--save_dir", folder / "lead_lag"],
-        ["export_series", "--results_dir", folder, "--format", "csv"],
+        ["visualize_gop", "--results_dir", run],
+        ["report", run, "-o", run / "report.html"],
+        ["report", study, "-o", study / "report.html"],
+        ["lead_lag", run, "--save_dir", run / "lead_lag"],
+        ["export_series", "--results_dir", run, "--format", "csv"],
     ):
         if chosen and tool not in chosen:
             continue
-        start = time.monotonic()
-        command = [sys.executable, TOOLS / f"{tool}.py", *arguments]
-        subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
-        most = max(most, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-        print(f"{tool:16} {time.monotonic() - start:6.1f} s, at most {most / 1e6:.2f} GB so far", flush=True)
-    if (folder / "report.html").exists():
-        print(f"report.html      {os.path.getsize(folder / 'report.html') / 1e6:6.1f} MB")
+        seconds, size = measured(tool, *arguments)
+        of = study if study in arguments else run
+        line = f"{tool:14} of the {of.name:5} {seconds:6.1f} s, {seconds / TARGET_S:4.2f} of its target; "
+        line += f"{size / 1e9:.2f} GB, {size / TARGET_BYTES:.2f} of its target"
+        if tool == "report":
+            size = os.path.getsize(of / "report.html")
+            line += f"; {size / 1e6:.1f} MB, {size / TARGET_REPORT_BYTES:.2f} of its target"
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 // How long does a training step of each paper's model take, against the plain program for the same model?
 //   bench_training_steps [--repeats R] [PAPER ...]
-// Ours is the trainer's whole step: batch, forward, loss, backward, accuracy, update. The plain one is what
-// one would write first: a forward pass that skips and folds nothing, LibTorch's own loss, backward(),
-// LibTorch's optimizer, accuracy. Sizes, types and optimizers are those of configs/NN_*.yaml (04: of its
+// Ours is the trainer's whole step: batch, forward, loss, backward, sum over ranks, update. The plain one is
+// what one would write first: a forward pass that skips and folds nothing, LibTorch's own loss, backward(),
+// LibTorch's optimizer. Both read the loss at every step, neither counts right answers. Sizes, types and optimizers are those of configs/NN_*.yaml (04: of its
 // miniature), one rank, one thread; times are medians of interleaved repeats. Ends with 1 when gradients
 // disagree or a step of ours is slower by more than the scatter of such times and 50 us, which is what the
 // smallest models show: a loss for each example, sums in the order of ranks, timers.
@@ -92,12 +92,10 @@ class PlainTrainer {
     const auto batch = next_batch();
     optimizer_->zero_grad();
     auto tape = Tape::inactive();
-    const auto outputs = case_.plain->forward(batch.inputs, tape);
-    const auto loss = case_.plain_loss(outputs, batch.targets);
+    const auto loss = case_.plain_loss(case_.plain->forward(batch.inputs, tape), batch.targets);
     loss.backward();
     optimizer_->step();
     last_loss_ = loss.item<double>();
-    last_correct_ = case_.task->loss().correct(outputs.detach(), batch.targets).sum().item<std::int64_t>();
   }
 
  private:
@@ -115,7 +113,6 @@ class PlainTrainer {
   at::Tensor order_;
   std::int64_t steps_ = 0;
   double last_loss_ = 0;
-  std::int64_t last_correct_ = 0;
 };
 
 TrainingOptions adamw(double decay, BatchSize batch = {}) {

@@ -55,14 +55,43 @@ class WordsTest(ProgramTest):
 
     def test_version_names_the_libraries(self):
         text = self.say("version")
-        for pattern in (r"grokscope \d+\.\d+", r"LibTorch \d+\.\d+", r"HDF5 1\.\d+", r"MPI Open MPI v?\d", r"BLAS \S+"):
+        for pattern in (r"grokscope \d+\.\d+", r"LibTorch \d+\.\d+", r"HDF5 1\.\d+", r"MPI Open MPI v?\d", r"BLAS \S+",
+                        r"ELPA \d{4}\.\d+", r"ScaLAPACK (\d+\.\d+|unknown)", r"commit ([0-9a-f]{40}(, with changes)?|unknown)\n"):
             self.assertRegex(text, pattern)
+
+    def test_a_run_names_the_commit_of_the_program(self):
+        commit = re.search(r"commit ([0-9a-f]+|unknown)", self.say("version"))[1]
+        run = self.train("commit", variant(LINEAR, training={"epochs": 2}))
+        with h5py.File(run / "metrics.h5", "r") as file:
+            facts = file["provenance/launch_0"].attrs
+            self.assertEqual(facts["git_commit"], commit.encode())
+            if "git_tree" in facts:
+                self.assertIn(b"not what was built", facts["git_tree"])
 
     def test_help_names_commands_and_exit_codes(self):
         text = self.say("--help")
         for word in ("run", "check", "analyze", "reproduce", "list", "describe", "version", "75"):
             self.assertIn(word, text)
         self.assertIn("--max-time", self.say("run", "--help"))
+
+
+class UnforeseenTest(ProgramTest):
+    """What nobody has foreseen ends with one line and a code, never with SIGABRT."""
+
+    def check(self, code, words, *arguments):
+        finished = self.call(*arguments)
+        self.assertEqual(finished.code, code, finished.err)
+        self.assertIn(words, finished.err)
+        self.assertTrue(finished.err.startswith("grokscope: "), finished.err)
+        self.assertEqual(finished.err.count("\n"), 1, finished.err)
+
+    def test_memory_that_is_not_there(self):
+        config = self.write_config("huge", LINEAR)
+        self.check(1, "out of memory", "check", config, "data.n_train=1000000000000", "--no-calibration")
+
+    def test_a_path_that_the_file_system_refuses(self):
+        config = self.write_config("refused", LINEAR)
+        self.check(3, "File name too long", "check", config, f"storage.output_dir={300 * 'a'}")
 
 
 class CheckTest(ProgramTest):
@@ -220,6 +249,74 @@ class AnalyzeTest(ProgramTest):
         self.assertEqual(epoch.tolist(), [40])
         self.assertEqual(top.shape[1], 2)
 
+    def test_files_say_what_those_of_the_run_say(self):
+        run = self.train("described", variant(TRANSFORMER, gop_tracking={"examples": 6},
+                                              computational_limits={"checkpoint_epochs": [10, 20]}))
+        found = self.analyze(run, "again")
+        for view in tiny_run.VIEWS:
+            with h5py.File(run / view, "r") as a, h5py.File(found / view, "r") as b:
+                for name in ("experiment", "loss_reduction", "normalisation"):
+                    self.assertEqual(a.attrs[name], b.attrs[name], f"{view} {name}")
+        with h5py.File(run / "metrics.h5", "r") as a, h5py.File(found / "metrics.h5", "r") as b:
+            np.testing.assert_array_equal(a["tracked_ids"][:], b["tracked_ids"][:])
+            self.assertEqual(b["observables/epoch"][:].tolist(), [10, 20, 40])
+            rows = np.isin(a["observables/epoch"][:], b["observables/epoch"][:])
+            self.assertEqual(set(a["observables"]), set(b["observables"]))
+            for name in b["observables"]:
+                np.testing.assert_allclose(b[f"observables/{name}"][:], a[f"observables/{name}"][:][rows], rtol=1e-12, err_msg=name)
+        self.analyze(run, "again")  # nothing is left to measure, and nothing gets lost
+        with h5py.File(found / "metrics.h5", "r") as file:
+            self.assertIn("tracked_ids", file)
+            self.assertEqual(file["epoch"][:].tolist(), [10, 20, 40])
+
+    def test_results_are_never_silently_destroyed(self):
+        run = self.train("several", variant(LINEAR, computational_limits={"checkpoint_epochs": [10, 20]}))
+        first = run / "analysis" / "gop"
+        self.assertEqual(self.call("analyze", run).code, 0)
+        before = {view: contents(first / view) for view in tiny_run.VIEWS}
+        others = {("--epochs", "40,10"): "gop+epochs=10,40", ("gop_tracking.definitions=[covariance]",): "gop+definitions=covariance",
+                  ("storage.store_full_gop=true",): "gop+store_full_gop=true"}
+        for arguments, name in others.items():
+            finished = self.call("analyze", run, *arguments)
+            self.assertEqual(finished.code, 0, finished.err)
+            self.assertTrue((run / "analysis" / name / "metrics.h5").exists(), list((run / "analysis").iterdir()))
+        for override in ("gop_tracking.definitions=[covariance]", "storage.store_full_gop=true"):
+            refused = self.call("analyze", run, override, "--name", "gop")
+            self.assertEqual(refused.code, 2, refused.err)
+            for words in (override.partition("=")[0], "--name", "--fresh"):
+                self.assertIn(words, refused.err)
+        self.assertEqual(before, {view: contents(first / view) for view in tiny_run.VIEWS})
+        self.analyze(run, "gop", "gop_tracking.definitions=[covariance]", "--fresh")
+        with h5py.File(first / "gop_full.h5", "r") as file:
+            self.assertEqual(file["epoch_40"].attrs["definition"], b"covariance")
+
+    def test_a_stopped_analysis_is_taken_up(self):
+        run = self.train("stopped", variant(LINEAR, computational_limits={"checkpoint_epochs": [10, 20]}))
+        for ranks in (1, 2):
+            name = f"ranks_{ranks}"
+            stopped = self.call("analyze", run, "--name", name, "--max-time", "0", ranks=ranks)
+            self.assertEqual(stopped.code, 75, stopped.err)
+            self.assertIn("0 of 3 checkpoints are measured", stopped.out)
+            self.assertEqual(tiny_run.status_of(run / "analysis" / name)["state"], "checkpointed")
+            found = self.analyze(run, name, ranks=ranks)
+            self.assertEqual(read_series(found, "epoch")[0].tolist(), [10, 20, 40])
+            again = self.call("analyze", run, "--name", name, ranks=ranks)
+            self.assertEqual(again.code, 0, again.err)
+            self.assertIn("3 of 3 checkpoints are measured", again.out)
+            self.assertNotIn("measured epoch", again.out)
+
+    def test_what_is_stored_has_its_limit(self):
+        run = self.train("limited", LINEAR)
+        refused = self.call("analyze", run, "storage.store_full_gop=true", "computational_limits.max_gop_size_gb=1e-6", ranks=2)
+        self.assertEqual(refused.code, 2, refused.err)
+        self.assertIn("max_gop_size_gb", refused.err)
+        self.assertFalse((run / "analysis").exists())
+
+    def test_a_run_that_was_not_tracked(self):
+        run = self.train("untracked", variant(LINEAR, gop_tracking={"enabled": False}))
+        with h5py.File(self.analyze(run, "gop") / "metrics.h5", "r") as file:
+            self.assertTrue(np.isfinite(file["gop_trace"][:]).all())
+
     def test_what_is_not_a_run(self):
         finished = self.call("analyze", self.folder / "nowhere")
         self.assertEqual(finished.code, 2)
@@ -227,9 +324,12 @@ class AnalyzeTest(ProgramTest):
 
     def test_an_epoch_that_was_not_kept(self):
         run = self.train("kept", LINEAR)
-        finished = self.call("analyze", run, "--epochs", "39", ranks=2)
-        self.assertEqual(finished.code, 2, finished.err)
-        self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
+        for epochs in ("39", "39,40"):
+            finished = self.call("analyze", run, "--epochs", epochs, ranks=2)
+            self.assertEqual(finished.code, 2, finished.err)
+            self.assertIn("no checkpoint of epoch 39 ", finished.err)
+            self.assertEqual(finished.err.count("grokscope: "), 1, finished.err)
+        self.assertFalse((run / "analysis").exists())
 
 
 if __name__ == "__main__":

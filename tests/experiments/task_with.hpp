@@ -21,10 +21,10 @@ inline Node yaml_value(const std::string& text) {
   return list;
 }
 
-/// `keys`: section and key, and the value, a scalar or a list of numbers, as YAML has it: {"data.p", "11"}.
-inline std::unique_ptr<Task> task_with(const Experiment& experiment,
-                                       const std::map<std::string, std::string>& keys,
-                                       const TrainingOptions& training = {}) {
+/// A task with its keys set and nothing built. `keys`: section and key, and the value, a scalar or a list of
+/// numbers, as YAML has it: {"data.p", "11"}.
+inline std::unique_ptr<Task> unbuilt_task_with(const Experiment& experiment,
+                                               const std::map<std::string, std::string>& keys) {
   auto task = experiment.make();
   Schemas schemas;
   task->declare(schemas);
@@ -39,6 +39,13 @@ inline std::unique_ptr<Task> task_with(const Experiment& experiment,
     key->read(yaml_value(value), path, reading);
   }
   for (const auto& problem : reading.problems.all()) ADD_FAILURE() << problem.text();
+  return task;
+}
+
+inline std::unique_ptr<Task> task_with(const Experiment& experiment,
+                                       const std::map<std::string, std::string>& keys,
+                                       const TrainingOptions& training = {}) {
+  auto task = unbuilt_task_with(experiment, keys);
   task->build_data(training);
   task->build_model(training);
   return task;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <set>
 
@@ -164,14 +165,39 @@ TEST(Miniature, IsDrawnBySeed) {
   EXPECT_FALSE(wang::make_facts(o, 1).id_atoms.inputs.equal(wang::make_facts(o, 2).id_atoms.inputs));
 }
 
-TEST(Miniature, MoreFactsThanThereAreAreRefused) {
+/// What is wrong with the miniature once `change` has been made, "" for nothing.
+std::string refusal(const std::function<void(FactOptions&)>& change) {
   auto o = miniature();
-  o.phi = 17;
-  try {
-    wang::make_facts(o, 0);
-    ADD_FAILURE() << "phi 17 was accepted";
-  } catch (const UserError& error) {
-    EXPECT_NE(std::string(error.what()).find("data.phi: 17 asks for 15300"), std::string::npos) << error.what();
+  change(o);
+  Problems problems;
+  o.check(0, problems);
+  return problems.empty() ? "" : problems.all().front().text();
+}
+
+TEST(Miniature, FactsThatAreNotThereAndEmptySplitsAreRefused) {
+  const auto expect = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  EXPECT_EQ(refusal([](FactOptions&) {}), "");
+  expect(refusal([](FactOptions& o) { o.phi = 17; }), "data.phi: 17 asks for 15300 inferred facts to train (of two ID atoms only");
+  expect(refusal([](FactOptions& o) { o.phi = 5e-4; }), "data.phi: 0.0005 leaves no inferred fact of 900 ID atoms");
+  expect(refusal([](FactOptions& o) { o.held_out = 1e-5; }), "leaves none to test");
+}
+
+TEST(Miniature, ThereIsAsMuchToTrainOnAsIsSaid) {
+  for (const bool composes : {true, false}) {
+    auto o = miniature();
+    o.task = composes ? "composition" : "comparison";
+    const auto counts = wang::count_facts(o, 5);
+    o.phi = static_cast<double>(counts.trainable) / static_cast<double>(counts.id_atoms);
+    const auto facts = wang::make_facts(o, 5);
+    EXPECT_EQ(facts.id_atoms.size(), counts.id_atoms);
+    EXPECT_EQ(facts.trained.size(), counts.trainable);
+    EXPECT_EQ(facts.held_out, counts.held_out);
+    o.phi *= 1.001;
+    Problems problems;
+    o.check(5, problems);
+    EXPECT_FALSE(problems.empty());
   }
 }
 

@@ -79,5 +79,30 @@ TEST_F(GopTest, PrimaryMeanHasTheWholeSpectrumInOneNumber) {
   }
 }
 
+TEST_F(GopTest, EveryNumberSaysWhichMatrixItIsOf) {
+  const std::map<std::string, std::string> matrices{{"second_moment", "C = (1/N) sum_i g_i g_i^T"},
+                                                    {"covariance", "C = (1/N) sum_i (g_i - gbar)(g_i - gbar)^T"},
+                                                    {"mean", "C = gbar gbar^T"}};
+  const auto m = small_mlp(23);
+  for (const auto& [primary, of_primary] : matrices) {
+    auto s = settings();
+    s.definitions = {primary};
+    for (const auto& [other, matrix] : matrices) {
+      if (other != primary) s.definitions.push_back(other);
+    }
+    for (const auto& measured : measure(m, s, kEverySpectrum).record.measurements) {
+      const auto& path = measured.quantity.path;
+      if (path.starts_with("checks/")) continue;
+      auto expected = of_primary;
+      if (path.starts_with("layers/")) expected = matrices.at("second_moment");
+      for (const auto& [other, matrix] : matrices) {
+        if (path.starts_with("definitions/" + other + "/")) expected = matrix;
+      }
+      EXPECT_NE(measured.quantity.definition.find(expected), std::string::npos)
+          << primary << ", " << path << ": " << measured.quantity.definition;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace grokscope

@@ -5,6 +5,8 @@
 
 #include "every_rank_test.hpp"
 #include "gop/small_models.hpp"
+#include "gradients/explicit_gradients.hpp"
+#include "gradients/peak_memory.hpp"
 
 namespace grokscope {
 namespace {
@@ -61,6 +63,30 @@ TEST_F(DenseRowsTest, TilesAreThoseOfTheProduct) {
   const auto mine = even_share(tiles.count(), comm.size(), comm.rank());
   const auto found = tiles_of(g, {0, 600}, mine);
   for (auto k = mine.begin; k < mine.end; ++k) EXPECT_TRUE(at::allclose(found[k - mine.begin], expected(k), 1e-12, 1e-12));
+}
+
+TEST_F(DenseRowsTest, RowsAndTilesOfALayerNeedNoOtherTaps) {
+  const auto g = gradients_of_many_tokens(comm, 600);
+  const IndexRange layer{32, 48};
+  std::vector<double> rows(16 * 16);
+  EXPECT_LT(peak_tensor_bytes([&] { fill_dense_rows(g, {layer, layer}, {0, 16}, rows); }), 512 * 12 * 4096 / 3);
+  EXPECT_LT(peak_tensor_bytes([&] { tiles_of(g, layer, {0, 1}); }), 512 * 12 * 4096 / 3);
+}
+
+TEST_F(DenseRowsTest, ABlockOfRowsAndOtherColumnsIsThatOfTheProduct) {
+  const auto m = small_transformer(19);
+  const auto g = gradients_of(comm, m);
+  const auto explicit_g = explicit_gradients(*m.model, *m.loss, m.inputs, m.targets);
+  const auto p = g.cols();
+  const auto whole = explicit_g.t().mm(explicit_g) / 19;
+  for (const auto& block : {GopBlock{{3, 30}, {p - 20, p - 1}}, GopBlock{{p / 2, p / 2 + 40}, {0, p}}}) {
+    const auto mine = even_share(block.rows.size(), comm.size(), comm.rank());
+    auto out = at::empty({mine.size(), block.cols.size()}, at::kDouble);
+    fill_dense_rows(g, block, mine, {out.data_ptr<double>(), static_cast<std::size_t>(out.numel())});
+    const auto expected = whole.slice(0, block.rows.begin + mine.begin, block.rows.begin + mine.end)
+                              .slice(1, block.cols.begin, block.cols.end);
+    EXPECT_TRUE(at::allclose(out, expected, 1e-12, 1e-13));
+  }
 }
 
 TEST_F(DenseRowsTest, TilesOfALayerAreOfItsParametersOnly) {

@@ -27,7 +27,9 @@ TEST_F(FewExamplesTest, RanksMayHoldOneExampleOrNone) {
         GopMeter meter(comm, m.model->parameters.layers(), settings, log);
         const auto result = meter.measure(gradients_of(comm, m), {}, nullptr, timers, [] {});
         meter.release();
-        for (std::size_t j = 0; j < std::min(result.eigenvalues.size(), expected.size()); ++j) {
+        ASSERT_EQ(static_cast<std::int64_t>(result.eigenvalues.size()), std::min(n, g.size(1)))
+            << m.name << " " << path << ", N = " << n;
+        for (std::size_t j = 0; j < result.eigenvalues.size(); ++j) {
           EXPECT_NEAR(result.eigenvalues[j], expected[j], 1e-10 * expected[0])
               << m.name << " " << path << ", N = " << n << ", eigenvalue " << j;
         }

@@ -170,13 +170,20 @@ TEST_F(GopTest, TheDenseSideFormsItsLayersWithTheWhole) {
 
 TEST_F(GopTest, EverySolverByName) {
   for (const auto& m : {small_transformer(40), small_linear(50, 12, 3)}) {
-    const auto reference = reference_eigenvalues(explicit_g(m));
+    const auto g = explicit_g(m);
+    const auto reference = reference_eigenvalues(g);
     for (const char* solver : {"lapack", "two_stage", "scalapack", "elpa1", "elpa2"}) {
       auto s = settings();
       s.solver = solver;
       const auto result = measure(m, s, kLayerSpectra);
       EXPECT_EQ(result.solver, solver);
       expect_spectrum(vector_of(result.record, "eigenvalues"), reference, m.name + " " + solver);
+      const auto& layers = m.model->parameters.layers();
+      ASSERT_EQ(result.layer_spectra.size(), layers.size());
+      for (std::size_t l = 0; l < layers.size(); ++l) {
+        const auto columns = g.slice(1, layers[l].range.begin, layers[l].range.end);
+        expect_spectrum(result.layer_spectra[l].eigenvalues, reference_eigenvalues(columns), layers[l].name + " " + solver);
+      }
     }
   }
   auto s = settings();

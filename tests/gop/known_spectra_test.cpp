@@ -95,6 +95,8 @@ TEST_F(GopTest, AllZeroGradientsCrashNothing) {
       EXPECT_TRUE(std::isnan(result.record.value_of("gop_mean_gradient_alignment")));
       EXPECT_EQ(result.subspace.count, 0);
       for (const double value : result.gram_vectors) EXPECT_TRUE(std::isnan(value));
+      EXPECT_TRUE(result.subspace.vectors.isnan().all().item<bool>());
+      EXPECT_TRUE(std::isnan(result.record.value_of("checks/mean_gradient_residual")));
       if (s.spectrum != "full") continue;
       EXPECT_EQ(result.record.value_of("gop_rank"), 0);
       EXPECT_EQ(result.record.value_of("gop_log_pseudo_determinant"), 0);
@@ -115,6 +117,40 @@ TEST_F(GopTest, VectorsBelowTheNoiseFloorAreRefused) {
     for (std::size_t i = 0; i < result.gram_vectors.size(); ++i) {
       EXPECT_EQ(std::isnan(result.gram_vectors[i]), i >= 2 * 5) << path << " element " << i;
     }
+    const auto refused = whole_vectors(result.subspace, 10).isnan();
+    EXPECT_FALSE(refused.slice(1, 0, 2).any().item<bool>()) << path;
+    EXPECT_TRUE(refused.slice(1, 2).all().item<bool>()) << path;
+    const auto again = measure(given_gradients(comm, g), {{"w", {0, 10}}}, settings(path), {}, &result.subspace);
+    EXPECT_NEAR(again.record.value_of("gop_subspace_overlap"), 1, 1e-10) << path;
+  }
+}
+
+/// G, [n, p], whose GOP has these n eigenvalues.
+at::Tensor gradients_with(const std::vector<double>& eigenvalues, std::int64_t p) {
+  const auto n = static_cast<std::int64_t>(eigenvalues.size());
+  const auto u = std::get<0>(at::linalg_qr(normal_init({n, n}, 1, 3, "u"), "reduced"));
+  const auto v = std::get<0>(at::linalg_qr(normal_init({p, n}, 1, 3, "v"), "reduced"));
+  return (u * (static_cast<double>(n) * at::tensor(eigenvalues, at::kDouble)).sqrt()).mm(v.t());
+}
+
+TEST_F(GopTest, VectorsThatTheToleranceOfLanczosLeavesOpenAreRefused) {
+  // All eigenvalues are above the noise floor, 1.4e-13 or 1.8e-13; from the fifth on, below Lanczos's tolerance of 1e-10.
+  std::vector<double> eigenvalues{1, 1e-2, 1e-4, 1e-6};
+  for (int j = 0; j < 156; ++j) eigenvalues.push_back(3e-11 - j * (2e-11 / 155));
+  const auto g = gradients_with(eigenvalues, 200);
+  for (const char* path : {"gram", "dense"}) {
+    auto s = settings(path);
+    const auto first = measure_given(g, s);
+    ASSERT_EQ(first.k, 6) << path;
+    EXPECT_GT(first.eigenvalues[5], first.noise_floor) << path;
+    EXPECT_EQ(first.subspace.count, 4) << path;
+    const auto refused = whole_vectors(first.subspace, 200).isnan();
+    EXPECT_FALSE(refused.slice(1, 0, 4).any().item<bool>()) << path;
+    EXPECT_TRUE(refused.slice(1, 4).all().item<bool>()) << path;
+    for (std::size_t i = 0; i < first.gram_vectors.size(); ++i) ASSERT_EQ(std::isnan(first.gram_vectors[i]), i >= 4 * 160) << path;
+    s.seed = 1;  // other vectors to start with, and whatever is arbitrary differs
+    const auto second = measure(given_gradients(comm, g), {{"w", {0, 200}}}, s, {}, &first.subspace);
+    EXPECT_NEAR(second.record.value_of("gop_subspace_overlap"), 1, 1e-5) << path;
   }
 }
 
@@ -122,7 +158,18 @@ TEST_F(GopTest, NotANumberIsAnErrorAndNotAHang) {
   auto g = normal_init({6, 8}, 1, 4, "nan");
   g.index_put_({at::tensor(2, at::kLong), at::tensor(3, at::kLong)},
                at::scalar_tensor(kMissing, at::kDouble));
-  for (const char* path : {"gram", "dense"}) EXPECT_THROW(measure_given(g, settings(path)), EnvironmentError);
+  for (const char* path : {"gram", "dense"}) {
+    EXPECT_THROW(measure_given(g, settings(path)), EnvironmentError);
+    // The mean gradient's spectrum needs no solver: there it is an answer, and not 0.
+    auto s = settings(path);
+    s.definitions = {"mean"};
+    const auto record = measure_given(g, s).record;
+    for (const char* name : {"gop_trace", "gop_spectral_norm", "gop_mean_gradient_norm", "gop_eigenvalue_std", "gop_rank",
+                             "checks/mean_gradient_residual", "layers/w/gop_trace", "layers/w/gop_spectral_norm",
+                             "layers/w/gop_mean_gradient_norm"}) {
+      EXPECT_TRUE(std::isnan(record.value_of(name))) << path << " " << name;
+    }
+  }
 }
 
 TEST_F(GopTest, TheLinearModelHasItsClosedForm) {

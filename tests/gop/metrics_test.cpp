@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "gop/quantities.hpp"
@@ -168,6 +169,18 @@ TEST(Metrics, TheRankCurveIsMissingBelowTheNoiseFloor) {
                 {1, 2, 3, 4, 5, kMissing, kMissing});
 }
 
+TEST(Metrics, TheRankIsMissingWhereItsThresholdIsBelowTheNoiseFloor) {
+  // Side 100: the floor is 8.9e-14, and 2e-14 is noise.
+  const GopMoments moments{3, 3, 1.5, std::sqrt(1.25), 0};
+  const std::vector<double> values{1, 0.5, 2e-14};
+  for (const char* name : {"gop_rank", "gop_condition_number", "gop_log_pseudo_determinant"}) {
+    EXPECT_TRUE(std::isnan(Metrics(moments, values, 100, {3, 1e-14, 1})[name])) << name;
+    EXPECT_FALSE(std::isnan(Metrics(moments, values, 100, {3, 1e-13, 1})[name])) << name;
+  }
+  EXPECT_EQ(Metrics(moments, values, 100, {3, 1e-13, 1})["gop_rank"], 2);
+  EXPECT_EQ(Metrics({3, 2, 0, 0, 0}, {0, 0, 0}, 3, {2, 1e-20, 1})["gop_rank"], 0) << "all zero gradients have a rank";
+}
+
 TEST(Metrics, TheNoiseFloorIsFourNEpsLambda) {
   EXPECT_DOUBLE_EQ(noise_floor(3, 50), 4 * 50 * kEps * 3);
   EXPECT_DOUBLE_EQ(Metrics(kWide, {4, 2, 0.5}, 7, {})["noise_floor"], 4 * 7 * kEps * 4);
@@ -223,6 +236,26 @@ TEST(Metrics, LayersCarryTheirPrefixAndEveryNumberItsDefinition) {
     EXPECT_FALSE(m.quantity.long_name.empty() || m.quantity.units.empty() || m.quantity.definition.empty());
   }
   EXPECT_THROW(gop_quantity("", "gop_tracee"), InternalError);
+}
+
+TEST(Metrics, ADefinitionIsThatOfItsMatrix) {
+  for (const auto& [of, matrix, trace] :
+       {std::tuple{Definition::second_moment, "C = (1/N) sum_i g_i g_i^T", "sum_i |g_i|^2"},
+        std::tuple{Definition::covariance, "C = (1/N) sum_i (g_i - gbar)(g_i - gbar)^T", "sum_i |g_i - gbar|^2"},
+        std::tuple{Definition::mean, "C = gbar gbar^T", "tr C = |gbar|^2"}}) {
+    auto moments = kWide;
+    moments.definition = of;
+    const Metrics metrics(moments, {4, 2, 0.5}, 3, {});
+    for (const auto& m : metrics.record().measurements) {
+      const auto& text = m.quantity.definition;
+      EXPECT_NE(text.find(matrix), std::string::npos) << m.quantity.path << ": " << text;
+      if (of == Definition::mean) {
+        EXPECT_EQ(text.find("P > N"), std::string::npos) << m.quantity.path << ": " << text;
+        EXPECT_EQ(text.find("min(N,P)"), std::string::npos) << m.quantity.path << ": " << text;
+      }
+    }
+    EXPECT_NE(gop_quantity("", "gop_trace", of).definition.find(trace), std::string::npos);
+  }
 }
 
 TEST(Metrics, MomentsAloneLeaveTheSpectralNormOut) {

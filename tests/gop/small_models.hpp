@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/block_cyclic.hpp"
 #include "comm/communicator.hpp"
 #include "gradients/gradient_matrix.hpp"
@@ -77,6 +79,22 @@ inline GradientMatrix given_gradients(const Communicator& comm, const at::Tensor
   const auto share = even_share(g.size(0), comm.size(), comm.rank());
   const Use use{Factor::dense(g.slice(0, share.begin, share.end)), Factor::one(), 1, 1};
   return GradientMatrix(comm, Taps{share.size(), {{"w", "w", 0, g.size(1), 1, false, {use}}}});
+}
+
+/// Twelve small parameters with large factors: 4 x 4, by 64 tokens. Those of one parameter and example take 4096 bytes.
+/// Collective.
+inline GradientMatrix gradients_of_many_tokens(const Communicator& comm, std::int64_t n) {
+  const auto share = even_share(n, comm.size(), comm.rank());
+  Taps taps{share.size(), {}};
+  for (std::int64_t k = 0; k < 12; ++k) {
+    const auto factor = [&](const std::string& side) {
+      const auto all = normal_init({n, 64, 4}, 1, 5, side + std::to_string(k));
+      return Factor::dense(all.slice(0, share.begin, share.end).clone(), 1, 64);
+    };
+    const auto name = fmt::format("W{}", k);
+    taps.taps.push_back({name, name, 16 * k, 4, 4, false, {Use{factor("out"), factor("in"), 1, 64}}});
+  }
+  return GradientMatrix(comm, std::move(taps));
 }
 
 }  // namespace grokscope

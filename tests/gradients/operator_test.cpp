@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "data/dataset.hpp"
 #include "every_rank_test.hpp"
@@ -11,6 +12,7 @@
 #include "gradients/factor_gram.hpp"
 #include "gradients/gram.hpp"
 #include "gradients/panel.hpp"
+#include "gradients/peak_memory.hpp"
 #include "gradients/products.hpp"
 #include "nn/embedding_mlp.hpp"
 #include "nn/folded_mlp.hpp"
@@ -195,6 +197,80 @@ TEST_F(OperatorTest, PanelEqualsExplicitGradients) {
   }
 }
 
+/// Six hundred examples of y = W x, W 10 x 40: tiles of 256, chunks of 512 and blocks of 256 columns are all exceeded.
+struct LargeLinear {
+  SmallModel model = small_linear(600, 40, 10);
+  at::Tensor x = model.inputs;
+  at::Tensor r = 2 * (x.mm(model.model->parameters[0].value.detach().t()) - model.targets) / 10.0;  ///< d loss_i / d output
+
+  at::Tensor gradients() const { return (r.unsqueeze(2) * x.unsqueeze(1)).reshape({600, 400}); }
+};
+
+TEST_F(OperatorTest, ManyTilesOfAGramMatrixHaveItsClosedForm) {
+  const LargeLinear m;
+  const auto whole = m.x.mm(m.x.t()) * m.r.mm(m.r.t());
+  const auto g = gradients_of(m.model);
+  for (const auto& grid : grids()) {
+    for (const auto part : {Part::whole, Part::lower}) {
+      LocalMatrix k(600, 600, 32, grid, comm.rank());
+      GramBuilder(g, g, k.target).add({0, g.cols()}, part, k.target, kNoPoll);
+      EXPECT_LT(k.worst(whole, part == Part::lower), 1e-12) << grid.first << "x" << grid.second;
+      if (part == Part::whole || grid != std::pair{1, 1} || !comm.is_root()) continue;
+      EXPECT_EQ(k.values[static_cast<std::size_t>(599 * k.target.ld)], 0) << "a tile above the diagonal was made";
+    }
+  }
+}
+
+TEST_F(OperatorTest, ManyChunksOfExamplesAddUp) {
+  const LargeLinear m;
+  const auto explicit_g = m.gradients();
+  const auto g = gradients_of(m.model);
+  for (const auto& grid : grids()) {
+    for (const auto part : {Part::whole, Part::lower}) {
+      LocalMatrix panel(400, 400, 32, grid, comm.rank());
+      add_panel(g, {0, 400}, part, panel.target, kNoPoll);
+      EXPECT_LT(panel.worst(explicit_g.t().mm(explicit_g), part == Part::lower), 1e-12) << grid.first << "x" << grid.second;
+    }
+  }
+  const auto share = even_share(400, comm.size(), comm.rank());
+  const auto u = normal_init({400, 2}, 1, 4, "u");
+  EXPECT_LT(relative_error(apply(g, u.slice(0, share.begin, share.end)), explicit_g.mm(u)), 1e-12);
+}
+
+TEST_F(OperatorTest, OneParametersTapsAreHeldAtATime) {
+  const auto g = gradients_of_many_tokens(comm, 600);
+  const std::int64_t all = 600 * 12 * 4096;
+  for (const auto& grid : grids()) {
+    LocalMatrix k(600, 600, 32, grid, comm.rank());
+    const auto peak = peak_tensor_bytes([&] { GramBuilder(g, g, k.target).add({0, g.cols()}, Part::whole, k.target, kNoPoll); });
+    EXPECT_LT(peak, all / 3) << grid.first << "x" << grid.second;
+    if (k.target.has(comm.rank())) {
+      EXPECT_GT(peak, 0) << "nothing was counted";
+    }
+  }
+}
+
+TEST_F(OperatorTest, APanelOfOneParameterNeedsNoOtherTaps) {
+  const auto g = gradients_of_many_tokens(comm, 600);
+  LocalMatrix panel(16, 16, 8, grids().back(), comm.rank());
+  const auto peak = peak_tensor_bytes([&] { add_panel(g, {32, 48}, Part::whole, panel.target, kNoPoll); });
+  EXPECT_LT(peak, 512 * 12 * 4096 / 3);
+}
+
+TEST_F(OperatorTest, OnlyTheTapsThatMeetARangeAreFetched) {
+  const auto g = gradients_of_many_tokens(comm, 7);
+  const auto offsets = [&](std::initializer_list<IndexRange> parameters) {
+    const auto taps = g.fetch_rows(parameters, [](int) { return std::vector<std::int64_t>{2, 5}; });
+    EXPECT_EQ(taps.n, 2);
+    std::vector<std::int64_t> found;
+    for (const auto& tap : taps.taps) found.push_back(tap.offset);
+    return found;
+  };
+  EXPECT_EQ(offsets({{16, 32}}), (std::vector<std::int64_t>{16}));
+  EXPECT_EQ(offsets({{15, 33}}), (std::vector<std::int64_t>{0, 16, 32}));
+  EXPECT_EQ(offsets({{40, 41}, {3, 4}}), (std::vector<std::int64_t>{0, 32}));
+}
+
 TEST_F(OperatorTest, ProductsEqualExplicitGradients) {
   for (const auto& c : cases(15)) {
     const auto explicit_g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
@@ -245,13 +321,57 @@ TEST_F(OperatorTest, Float32TapsKeepFloat32Accuracy) {
   }
 }
 
+TEST(Materialise, AnyElementsOfAnyParameter) {
+  for (const auto& c : cases(7)) {
+    const auto g = explicit_gradients(*c.model, *c.loss, c.inputs, c.targets);
+    const auto taps = backward_pass(*c.model, *c.loss, c.inputs, c.targets, Taping::on).taps;
+    for (const std::int64_t step : {1, 2, 5}) {
+      std::vector<std::int64_t> columns;  // every step-th stretch of three, across rows, biases and parameters
+      for (std::int64_t j = 0; j < g.size(1); ++j) {
+        if (j / 3 % step == step - 1) columns.push_back(j);
+      }
+      if (columns.empty()) continue;  // a model smaller than a step
+      const auto expected = g.index_select(1, at::tensor(columns, at::kLong));
+      EXPECT_LT(relative_error(materialise_columns(taps, columns), expected), 1e-12) << c.name << ", every " << step;
+    }
+  }
+}
+
+TEST(Materialise, MakesTheElementsThatAreAskedForAndNoOthers) {
+  for (const std::int64_t tokens : {1, 3}) {
+    // All elements of all examples would take 493 MB.
+    const auto out = normal_init({512, tokens, 300}, 1, 8, "out"), in = normal_init({512, tokens, 401}, 1, 8, "in");
+    const Use use{Factor::dense(out, 1, tokens), Factor::dense(in, 1, tokens), 1, tokens};
+    const Taps taps{512, {{"W", "W", 1000, 300, 400, true, {use}}}};
+    const std::vector<std::pair<std::int64_t, std::int64_t>> places{{0, 0},     {0, 1},     {0, 399}, {1, 0},   {7, 20},
+                                                                    {299, 398}, {299, 399}, {0, 400}, {1, 400}, {299, 400}};
+    std::vector<std::int64_t> columns;
+    std::vector<at::Tensor> expected;
+    for (const auto& [row, col] : places) {
+      columns.push_back(1000 + (col < 400 ? 400 * row + col : 120'000 + row));
+      expected.push_back((out.select(2, row) * in.select(2, col)).sum(1));
+    }
+    at::Tensor made;
+    EXPECT_LT(peak_tensor_bytes([&] { made = materialise_columns(taps, columns); }), 1 << 20) << tokens << " tokens";
+    EXPECT_LT(relative_error(made, at::stack(expected, 1)), 1e-12) << tokens << " tokens";
+  }
+}
+
+TEST(Materialise, AChunkIsBoundedInExamplesAndBytes) {
+  EXPECT_EQ(examples_at_once(0), 512);
+  EXPECT_EQ(examples_at_once(1 << 16), 512);
+  EXPECT_EQ(examples_at_once(1 << 20), 32);
+  EXPECT_EQ(examples_at_once(std::int64_t{1} << 40), 1);
+}
+
 /// The Gram matrix of one parameter on this process alone.
-at::Tensor gram_of(const Tap& tap, std::int64_t n) {
+at::Tensor gram_of(GramKernel kernel, const Tap& tap, std::int64_t n) {
   const auto exact = to_double(tap);
   auto tile = at::zeros({n, n}, at::kDouble).t();
-  add_gram_tile(exact, {0, n}, exact, {0, n}, tile);
+  add_gram_tile(kernel, exact, {0, n}, exact, {0, n}, tile);
   return tile;
 }
+at::Tensor gram_of(const Tap& tap, std::int64_t n) { return gram_of(cheaper_kernel(tap), tap, n); }
 
 TEST(FactorGram, TheCrossTermsOfATiedWeightCount) {
   const auto m = small_gpt(9);
@@ -279,8 +399,12 @@ TEST(FactorGram, BothKernelsAreCheaperSomewhereAndAgree) {
       for (const auto& tap : taps.taps) {
         (structured_macs_per_pair(tap) <= materialised_macs_per_pair(tap) ? structured : materialised) += 1;
         EXPECT_EQ(gram_macs_per_pair(tap), std::min(structured_macs_per_pair(tap), materialised_macs_per_pair(tap)));
+        EXPECT_EQ(cheaper_kernel(tap) == GramKernel::structured, structured_macs_per_pair(tap) <= materialised_macs_per_pair(tap));
         const auto g = materialise(tap, 300);
-        EXPECT_LT(relative_error(gram_of(tap, 300), g.mm(g.t())), 1e-12) << m.name << " " << tap.parameter;
+        for (const auto kernel : {GramKernel::structured, GramKernel::materialised}) {
+          if (kernel == GramKernel::structured && std::isinf(structured_macs_per_pair(tap))) continue;
+          EXPECT_LT(relative_error(gram_of(kernel, tap, 300), g.mm(g.t())), 1e-12) << m.name << " " << tap.parameter;
+        }
       }
     }
   }

@@ -101,6 +101,69 @@ TEST_F(RunWriterTest, AFullDiskIsReportedAndTheLastCommitStays) {
   finish_and_compare();
 }
 
+TEST_F(RunWriterTest, AMatrixWhoseCommitFailsAtItsCheckpointIsTakenUpWhole) {
+  MatrixSpec spec{kMatrixRows, kMatrixCols, DType::float64};
+  spec.identity = 7;
+  const auto rows = even_share(kMatrixRows, comm.size(), comm.rank());
+  std::int64_t filled = 0;
+  const auto fill = [&](IndexRange part, std::span<double> out) {
+    filled += part.size();
+    fill_matrix(0, kMatrixCols)(part, out);
+  };
+  for (const bool fails : {true, false}) {
+    auto directory = open_scripted(comm, path);
+    RunWriter writer(comm, directory, log, scripted_options());
+    writer.resume();
+    filled = 0;
+    writer.write_matrix("gop_full", "epoch_0", "gop", spec, rows, fill);
+    EXPECT_EQ(filled, fails ? rows.size() : 0);
+    // A folder under its temporary name: the checkpoint cannot be written.
+    if (fails) on_root([&] { fs::create_directories(directory.checkpoints() / "epoch_1.h5.tmp"); });
+    EXPECT_EQ(code_of([&] { writer.commit(scripted_checkpoint(1, 1)); }), fails ? ExitCode::environment : ExitCode::done);
+    writer.close();
+    directory.close();
+  }
+  EXPECT_TRUE(fs::exists(path / ".segments" / "gop_full.epoch_0.gop.h5"));
+  EXPECT_FALSE(fs::exists(path / ".work"));
+}
+
+TEST_F(RunWriterTest, AMatrixThatIsStoppedGoesOnAtThePanelWhereItWas) {
+  const auto rows = even_share(kMatrixRows, comm.size(), comm.rank());
+  for (const int gzip_level : {0, 4}) {
+    const auto where = path / std::to_string(gzip_level);
+    MatrixSpec spec{kMatrixRows, kMatrixCols, DType::float64, gzip_level};
+    spec.identity = 7;
+    int starts = 0;
+    std::int64_t filled = 0;
+    auto options = scripted_options();
+    options.panel_bytes = kMatrixCols * 8;  // one row: more than one round on any number of ranks here
+    const auto write = [&](int last_start) {
+      starts = 0;
+      filled = 0;
+      options.panel_begins = [&] { if (++starts > last_start) throw StopRequested("enough"); };
+      auto directory = open_scripted(comm, where);
+      RunWriter writer(comm, directory, log, options);
+      writer.resume();
+      const auto code = code_of([&] {
+        writer.write_matrix("gop_full", "epoch_0", "gop", spec, rows, [&](IndexRange part, std::span<double> out) {
+          filled += part.size();
+          fill_matrix(0, kMatrixCols)(part, out);
+        });
+        writer.commit(scripted_checkpoint(1, 1));
+      });
+      writer.close();
+      directory.close();
+      return code;
+    };
+    EXPECT_EQ(write(1), ExitCode::requeue);
+    const auto before = filled;
+    EXPECT_GT(before, 0);
+    EXPECT_EQ(write(1000), ExitCode::done);
+    EXPECT_EQ(before + filled, rows.size());
+    EXPECT_TRUE(fs::exists(where / ".segments" / "gop_full.epoch_0.gop.h5"));
+  }
+}
+
 TEST_F(RunWriterTest, AFailureWhileFillingReachesEveryRank) {
   auto directory = open_scripted(comm, path);
   RunWriter writer(comm, directory, log, scripted_options());

@@ -9,6 +9,7 @@ endfunction()
 find_program(GROKSCOPE_PYTHON NAMES python3 HINTS /usr/bin VALIDATOR grokscope_has_h5py REQUIRED)
 
 grokscope_test(io matrix_file RANKS 1 2 3 5 USES gs_io)
+grokscope_test(io durable_file USES gs_io)
 grokscope_test(io hdf5 USES gs_io)
 grokscope_test(io table USES gs_io)
 grokscope_test(io column_file USES gs_io)

@@ -9,7 +9,8 @@ import subprocess
 import h5py
 
 import tiny_run
-from tiny_run import IMAGES, LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, contents, status_of, variant, write_images
+from tiny_run import (EMBEDDINGS, IMAGES, LINEAR, POLYNOMIALS, SLINGSHOT, TRANSFORMER, ProgramTest, contents, status_of, variant,
+                      write_images)
 
 USER, ENVIRONMENT = 2, 3
 
@@ -130,6 +131,53 @@ class KeyTest(Refusal):
         self.assert_config_refused("composite", content, "98 is not a prime", "97", values=["p"])
         content = variant(TRANSFORMER, data={"p": 9, "operation": "divide"})
         self.assert_config_refused("composite_divisor", content, "9 is not a prime", values=["p"])
+
+    def test_a_split_without_examples(self):
+        def of(name, **data):
+            return {"experiment": {"name": name}, "data": data, "training": {"epochs": 1}}
+
+        division = variant(SLINGSHOT, data={"source": "division", "p": 7, "train_fraction": 0.02})
+        for name, content, text in (
+            ("no_test", of("01_power_grok", operation="add", train_fraction=0.99996),
+             "0.99996 of 9409 rows leaves none to test (a split would be empty), use a smaller share"),
+            ("no_group_test", of("01_power_grok", operation="s5_product", train_fraction=0.99999), "of 14400 rows leaves none to test"),
+            ("no_pair", variant(TRANSFORMER, data={"train_fraction": 0.03}), "0.03 of 25 rows leaves none to train on"),
+            ("no_division", division, "0.02 of 42 rows leaves none to train on"),
+            ("no_tuple", variant(POLYNOMIALS, data={"p": 3, "terms": 3, "train_fraction": 0.03}), "of 27 rows leaves none to train on"),
+            ("no_unordered_pair", of("10_minegishi_tickets", p=7, train_fraction=0.03), "of 28 rows leaves none to train on"),
+        ):
+            self.assert_config_refused(name, content, "data.train_fraction: ", text, values=["train_fraction"])
+
+    def test_a_table_that_no_memory_holds(self):
+        for name in ("01_power_grok", "03_nanda_progress", "08_doshi_polynomials", "10_minegishi_tickets"):
+            content = {"experiment": {"name": name}, "data": {"p": 4481, "operation": "add"}, "training": {"epochs": 1}}
+            self.assert_config_refused(f"large_{name}", content, "data.p: 4481^2 tuples", "use at most 4472", values=["p"])
+
+    def test_values_that_a_paper_cannot_have(self):
+        """All mistakes in one configuration at once, each at its place."""
+        composition = {"experiment": {"name": "04_wang_implicit"}, "model": {"vocabulary": 5, "position_rows": 2},
+                       "data": {"entities": 50, "relations": 20, "out_degree": 30}, "training": {"steps": 1}}
+        facts = {"experiment": {"name": "04_wang_implicit"}, "data": {"entities": 50, "relations": 20, "phi": 30},
+                 "training": {"steps": 1}}
+        for name, content, keys, texts in (
+            ("even", variant(TRANSFORMER, data={"p": 98, "operation": "divide"}), ["p"], ["98 is not a prime (division needs inverses)"]),
+            ("pruned", variant(LINEAR, training={"init_from": {"run": "elsewhere", "mask": {"keep": 0}}}), ["keep"],
+             ["training.init_from.mask.keep"]),
+            ("pairs", variant(EMBEDDINGS, data={"n_train": 15, "split": "fixed_a"}), ["n_train", "split"],
+             ["15 of 15 pairs leave none to test", "fixed_a is a split of p = 10"]),
+            ("frequencies", variant(TRANSFORMER, observables={"key_frequencies": [1, 3]}), ["key_frequencies"],
+             ["3 is no frequency modulo 5 (they are 1 to 2)"]),
+            ("words", composition, ["out_degree", "vocabulary", "position_rows"],
+             ["30 is more than data.relations = 20", "model.vocabulary: 5 is below 71", "model.position_rows: 2 is below 4"]),
+            ("facts", facts, ["phi"], ["data.phi: 30 asks for", "are not held out), use at most 1"]),
+            ("radii", {"experiment": {"name": "06_humayun_deep"}, "observables": {"robustness": {"strong_radii": [0.2, 0.1]}},
+                       "training": {"steps": 1}}, ["strong_radii"], ["the radii do not increase"]),
+            ("layers", variant(LINEAR, data={"n_test": 0}, model={"hidden": 3}), ["n_test"],
+             ["data.n_test: no test examples (the exact expectation is known for one matrix only)"]),
+            ("claim", dict(LINEAR, expected=[{"quantity": "trainig/test_acc", "is": "below", "value": 1}]), ["quantity"],
+             ["expected[0].quantity: 'trainig/test_acc' is in no metrics.h5, did you mean training/test_acc?"]),
+        ):
+            self.assert_config_refused(name, content, *texts, values=keys)
 
     def test_both_steps_and_epochs(self):
         self.assert_config_refused("both", variant(LINEAR, training={"steps": 3}), "training.steps", values=["steps"])

@@ -81,7 +81,7 @@ TEST(CostModel, TheDenseSideCostsNSquaresOfP) {
   w.parameters = 2000;
   const auto e = estimate_cost(w, kTimes, {}, 1);
   EXPECT_EQ(e.side.side, Side::dense);
-  EXPECT_NEAR(e.fill_s, 3830.0 * 2000 * 2000 / (0.7 * 49.5e9), 1e-12);
+  EXPECT_NEAR(e.fill_s, 3830.0 * 2000 * (2000 + 512) / (0.7 * 49.5e9), 1e-12);
 }
 
 TEST(CostModel, ANetworkCountsBetweenRanksOnly) {

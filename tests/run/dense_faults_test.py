@@ -1,4 +1,4 @@
-"""Does a run with dense matrices survive its disk, and the death of a rank?
+"""Does a run with dense matrices survive its disk, a stop, and the death of a rank?
 
 On file systems of a limited size, mounted for the test: a disk that is full before a matrix, or in the middle of one of its
 panels; a rank killed while panels are written; a file and a whole file system that have become read-only. The error is clear,
@@ -17,11 +17,12 @@ import numpy as np
 import tiny_run
 from tiny_run import POLYNOMIALS, ProgramTest, children_of, send_if_alive, status_of, variant
 
-ENVIRONMENT = 3
+ENVIRONMENT, REQUEUE = 3, 75
 P = 3360
 MATRIX_MB = P * P * 8 / 1e6  # 90 MB: above 64 MB, so that it has a file of its own
 DISTURBED = 20  # the second of three epochs with a matrix
 MATRIX = f"gop_full.epoch_{DISTURBED}.gop.h5"
+TAKEN_UP = (f"resuming at epoch {DISTURBED} ", "taking up ")  # and not trained for again
 DENSE = variant(POLYNOMIALS, model={"width": P // 21},
                 storage={"store_full_gop": True, "store_layer_gops": False, "gop_schedule": {"every": 20}, "panel_memory_gb": 0.0005},
                 gop_tracking={"frequency": 20},
@@ -163,7 +164,22 @@ class DenseFaultsTest(ProgramTest):
                 self.assert_refused(failed, "No space left on device")
                 self.assert_earlier_epochs_are_whole(run, reference, [0])
                 self.filler.unlink()
-                self.assert_completes(config, run, ranks, reference, "taking up ")
+                self.assert_completes(config, run, ranks, reference, *TAKEN_UP)
+
+    def test_a_run_that_is_stopped_in_the_middle_of_a_matrix(self):
+        def stop(processes):
+            for pid in processes:
+                send_if_alive(pid, signal.SIGUSR1)
+
+        for ranks, compression in ((2, "none"), (2, "gzip")):
+            with self.subTest(ranks=ranks, compression=compression):
+                self.mounted("-t", "tmpfs", "-o", f"size={int(5 * MATRIX_MB)}m", "tmpfs")
+                config, run = self.config(compression=compression)
+                stopped = self.disturb_while_it_writes(config, run, ranks, stop)
+                self.assertEqual(stopped.code, REQUEUE, stopped.err)
+                self.assertEqual(status_of(run)["state"], "checkpointed")
+                self.assertTrue((run / ".work").exists(), "the matrix was finished first")
+                self.assert_completes(config, run, ranks, self.reference(ranks, compression), *TAKEN_UP)
 
     def test_space_that_was_claimed_is_ours(self):
         self.mounted("-t", "tmpfs", "-o", f"size={int(3 * MATRIX_MB)}m", "tmpfs")
@@ -187,7 +203,7 @@ class DenseFaultsTest(ProgramTest):
                 subprocess.run(["chattr", "+i", unfinished], check=True)
                 self.assert_refused(self.launch(config, ranks), str(unfinished), "Operation not permitted")
                 subprocess.run(["chattr", "-i", unfinished], check=True)
-                self.assert_completes(config, run, ranks, self.reference(ranks), "taking up ")
+                self.assert_completes(config, run, ranks, self.reference(ranks), *TAKEN_UP)
 
     def test_a_file_system_that_is_read_only(self):
         self.mounted("-t", "tmpfs", "-o", f"size={int(5 * MATRIX_MB)}m", "tmpfs")
@@ -198,7 +214,7 @@ class DenseFaultsTest(ProgramTest):
         self.assert_refused(self.launch(config), "Read-only file system")
         self.assert_earlier_epochs_are_whole(run, self.reference(2), [0])
         self.assertTrue(remount(self.disk, "rw"))
-        self.assert_completes(config, run, 2, self.reference(2), "taking up ")
+        self.assert_completes(config, run, 2, self.reference(2), *TAKEN_UP)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,14 @@ void write_run(const std::filesystem::path& path, double t_gen) {
     acc.push_back(static_cast<double>(10 * i) >= t_gen ? 1 : 0.1);
     loss.push_back(1.0 / static_cast<double>(1 + i));
   }
+  for (const auto* axis : {"epoch", "step"})  // of the tracked moments, here as many as there are evaluations
+    hdf5::write_array(file, axis, NamedArray::from<std::int64_t>("", {5}, step));
   hdf5::write_array(file, "training/step", NamedArray::from<std::int64_t>("", {5}, step));
   hdf5::write_array(file, "training/epoch", NamedArray::from<std::int64_t>("", {5}, step));
   hdf5::write_array(file, "training/test_acc", NamedArray::from<double>("", {5}, acc));
   hdf5::write_array(file, "training/test_loss", NamedArray::from<double>("", {5}, loss));
+  hdf5::write_array(file, "results/per_class", NamedArray::from<double>("", {5}, loss));
+  hdf5::write_array(file, "results/tau", NamedArray::scalar<double>("", 3));
   hdf5::write_array(file, "events/t_gen", NamedArray::scalar<double>("", t_gen));
   hdf5::write_array(file, "events/t_gen_step", NamedArray::scalar<double>("", t_gen));
   file.close();
@@ -204,7 +208,92 @@ TEST_F(ExpectedTest, RatiosAreTakenSeedBySeed) {
 TEST_F(ExpectedTest, ResultsThatAreNotThere) {
   EXPECT_EQ(judge("{quantity: members/lost/events/t_gen, is: never}").found, "no results in lost");
   EXPECT_FALSE(judge("{quantity: members/lost/events/t_gen, is: never}").met);
-  EXPECT_EQ(judge("{quantity: members/alone/events/t_gne, is: never}").found, "no such dataset in alone");
+  EXPECT_EQ(judge("{quantity: members/alone/results/tua, is: never}").found, "no such dataset in alone");
+}
+
+TEST_F(ExpectedTest, OfWhatIsNoSeriesNothingIsSaidAboutSteps) {
+  for (const std::string quantity : {"results/per_class", "results/tau", "events/t_gen"}) {
+    for (const std::string claim : {"first: {above: 9}, is: never", "at_step: 0, is: above, value: 0",
+                                    "at_first_of: t_gen, is: above, value: 0"}) {
+      const auto verdict = judge("{quantity: members/alone/" + quantity + ", " + claim + "}");
+      EXPECT_EQ(verdict.found, quantity + " has no step axis in alone") << claim;
+      EXPECT_FALSE(verdict.met) << claim;
+    }
+  }
+  EXPECT_EQ(judge("{quantity: members/alone/results/per_class, take: max, is: above, value: 0}").number, 1);
+}
+
+/// dense ends at a test accuracy of 1 in every seed; rising rises and falls in one of them.
+TEST_F(ExpectedTest, EachTakesTheRunBeforeTheSeeds) {
+  write("rising,seed=0", kMissing);
+  write("rising,seed=1", kMissing);
+  {
+    auto file = hdf5::open_file_for_update(folder_.path() / "rising,seed=1.h5");
+    hdf5::unlink(file, "training/test_acc");
+    hdf5::write_array(file, "training/test_acc",
+                      NamedArray::from<double>("", {5}, std::vector<double>{0.1, 0.7, 0.9, 0.2, 0.1}));
+    file.close();
+  }
+  const std::string rising = "{quantity: members/rising/training/test_acc, over: seeds, take: max, ";
+  EXPECT_EQ(judge(rising + "is: below, value: 0.2}").number, 0.1);  // of the last values
+  const auto all_the_time = judge(rising + "each: max, is: below, value: 0.2}");
+  EXPECT_EQ(all_the_time.number, 0.9);
+  EXPECT_FALSE(all_the_time.met);
+  EXPECT_EQ(all_the_time.what, "max over seeds of max of members/rising/training/test_acc");
+  EXPECT_EQ(judge("{quantity: members/rising/training/test_loss, over: seeds, each: min, is: above, value: 0}")
+                .number,
+            0.2);
+  EXPECT_EQ(judge("{quantity: members/*/training/test_loss, over: members, take: min, each: max, is: above, "
+                  "value: 0}")
+                .found,
+            "no results in lost");
+}
+
+TEST_F(ExpectedTest, SeedsStandBesideTheSource) {
+  const auto line = [&](const std::string& text) {
+    return verdict_line(judge("{quantity: members/alone/events/t_gen, is: below, value: 21, " + text + "}"));
+  };
+  EXPECT_TRUE(line("source: here, seeds: 13").ends_with(": 20 (here; seeds: 13)"));
+  EXPECT_TRUE(line("source: here, seeds: [0, 1, 2]").ends_with(": 20 (here; seeds: 0, 1, 2)"));
+  EXPECT_TRUE(line("seeds: three of ten").ends_with(": 20 (seeds: three of ten)"));
+  EXPECT_TRUE(line("source: here").ends_with(": 20 (here)"));
+  for (const std::string text : {"seeds: {a: 1}", "seeds: [[1], [2]]", "seed: 1"}) EXPECT_THROW(line(text), UserError);
+}
+
+TEST_F(ExpectedTest, SeedsOfAResolvedConfigurationReadBackAsTheyWere) {
+  for (const std::string text : {"13", "[0, 1]", "three", "''"}) {
+    const auto note = ConfigType<SeedNote>::parse(parse_value(text, "test"));
+    EXPECT_EQ(ConfigType<SeedNote>::parse(ConfigType<SeedNote>::format(note)).text, note.text);
+  }
+}
+
+TEST_F(ExpectedTest, MisspeltDatasetsAreRefusedBeforehand) {
+  const auto told = [&](const std::string& quantity, bool in_study) {
+    return refusal("{quantity: " + quantity + ", is: below, value: 1}", in_study);
+  };
+  for (const auto& [wrong, right] : {std::pair{"trainig/test_acc", "training/test_acc"},
+                                     std::pair{"training/tets_acc", "training/test_acc"},
+                                     std::pair{"test_ac", "test_acc"},
+                                     std::pair{"events/t_men", "events/t_mem"},
+                                     std::pair{"gop_trase", "gop_trace"},
+                                     std::pair{"observable/rqi", "observables/rqi"},
+                                     std::pair{"result/phase", "results/phase"}}) {
+    for (const bool in_study : {false, true}) {
+      const auto text = told((in_study ? "members/alone/" : "") + std::string(wrong), in_study);
+      EXPECT_NE(text.find(std::string("'") + wrong + "' is in no metrics.h5, did you mean " + right + "?"),
+                std::string::npos)
+          << text;
+    }
+  }
+  EXPECT_NE(told("accuracy_of_it_all", false).find("observables/ and results/"), std::string::npos);
+  EXPECT_NE(told("training/", false).find("is in no metrics.h5"), std::string::npos);
+  for (const std::string right : {"gop_stable_rank", "eigenvalues_top_k", "events/t_gen", "training/weight_norm",
+                                  "observables/a", "results/b", "layers/a.b/gop_trace", "probes/mine/x",
+                                  "definitions/mean/gop_trace", "checks/trace_residual"}) {
+    EXPECT_EQ(told(right, false), "") << right;
+  }
+  EXPECT_NE(refusal("{quantity: test_loss, divided_by: tran_loss, is: below, value: 1}", false).find("train_loss"),
+            std::string::npos);
 }
 
 TEST_F(ExpectedTest, RefusesWhatClaimsNothing) {
@@ -252,6 +341,20 @@ TEST_F(ExpectedTest, RefusesWhatClaimsNothing) {
   EXPECT_NE(refusal("{quantity: members/*/events/t_gen, divided_by: members/*/events/t_mem, over: members, "
                     "is: below, value: 1}")
                 .find("no common seed"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: test_loss, each: max, is: below, value: 1}", false).find("there is one run"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: members/dense/training/test_loss, first: {below: 1}, over: seeds, each: max, is: "
+                    "below, value: 1}")
+                .find("have chosen a row"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: test_loss, at_step: 3, take: max, is: below, value: 1}", false)
+                .find("have chosen a row"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: test_loss, at_step: 3, at_first_of: t_mem, is: below, value: 1}", false)
+                .find("keep one of them"),
+            std::string::npos);
+  EXPECT_NE(refusal("{quantity: test_loss, first: {}, is: never}", false).find("neither above nor below"),
             std::string::npos);
   EXPECT_EQ(refusal("{quantity: test_loss, divided_by: train_loss, is: below, value: 1}", false), "");
 }

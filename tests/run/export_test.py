@@ -47,6 +47,11 @@ def layers_of(run):
         return list(file[f"epoch_{EPOCH}"])
 
 
+def sliced(text):
+    """What numpy means by it."""
+    return slice(*(int(end) if end else None for end in text.split(":")))
+
+
 class ExportTest(ProgramTest):
     @classmethod
     def setUpClass(cls):
@@ -58,9 +63,9 @@ class ExportTest(ProgramTest):
         self.assertEqual(found.shape, expected.shape, message)
         self.assertLess(np.abs(found - expected).max(), 1e-13 * np.abs(expected).max(), message)
 
-    def export(self, run, *arguments, ranks=1):
+    def export(self, run, *arguments, epoch=EPOCH, ranks=1):
         output = run / "block.h5"
-        finished = self.call("export", run, "--epoch", EPOCH, "-o", output, "--verbosity", "quiet", *arguments, ranks=ranks)
+        finished = self.call("export", run, "--epoch", epoch, "-o", output, "--verbosity", "quiet", *arguments, ranks=ranks)
         self.assertEqual(finished.code, 0, finished.err)
         with h5py.File(output) as file:
             return file["gop"][()], dict(file.attrs)
@@ -87,6 +92,105 @@ class ExportTest(ProgramTest):
                 self.assert_close(run.load_gop(EPOCH, (1, 4), (2, 9)), dense_of(dense)[1:4, 2:9], name)
                 for layer in layers_of(dense):
                     self.assert_close(run.load_gop(EPOCH, layer=layer), dense_of(dense, layer), f"{name} {layer}")
+            self.check_export_of_tiles(packed, dense, name)
+
+    def check_export_of_tiles(self, packed, dense, name):
+        """The tiles are read, and nothing is rebuilt: not even checkpoints are there."""
+        (packed / "checkpoints").rename(packed / "away")
+        for ranks in (1, 2):
+            found, attributes = self.export(packed, ranks=ranks)
+            self.assert_close(found, dense_of(dense), name)
+            self.assertEqual(np.bytes_(attributes["source"]), b"matrix")
+        found, _ = self.export(packed, "--rows", "1:-2", "--cols", "3:")
+        self.assert_close(found, dense_of(dense)[1:-2, 3:], name)
+        for layer in layers_of(dense):
+            found, attributes = self.export(packed, "--layer", layer, "--cols", "1:", ranks=2)
+            self.assert_close(found, dense_of(dense, layer)[:, 1:], f"{name} {layer}")
+            self.assertEqual(np.bytes_(attributes["source"]), b"matrix")
+
+    def test_blocks_across_many_tiles(self):
+        # 420 parameters: two tiles of 256 rows by two, of which three are stored.
+        base = variant(POLYNOMIALS, model={"width": 20})
+        whole = dense_of(self.train("square-tiles", storing(base, True)))
+        packed = self.train("lower-tiles", variant(storing(base, True), storage={"layout": "lower"}))
+        self.assertGreater(len(whole), 256)
+        for rows, cols in ((":", ":"), ("250:260", ":"), (":5", "300:"), ("300:", ":5"), ("-1:", "255:257"), ("255:257", "255:257")):
+            found, attributes = self.export(packed, "--rows", rows, "--cols", cols)
+            self.assert_close(found, whole[sliced(rows), sliced(cols)], f"{rows} {cols}")
+            self.assertEqual(np.bytes_(attributes["source"]), b"matrix")
+
+    def test_ranges_are_numpy_s(self):
+        run, whole = self.runs["transformer", "factors"], dense_of(self.runs["transformer", True])
+        for rows, cols in (("-3:", ":-1"), ("5:100000", "-100000:2"), ("-4:-2", ":")):
+            found, attributes = self.export(run, "--rows", rows, f"--cols={cols}")
+            self.assert_close(found, whole[sliced(rows), sliced(cols)], f"{rows} {cols}")
+            self.assertEqual(attributes["first_row"], range(len(whole))[sliced(rows)].start)
+        finished = self.call("export", run, "--epoch", EPOCH, "--rows", "-3:", "--cols", "2:100000")
+        self.assertEqual(finished.code, 0, finished.err)
+        n = len(whole)
+        self.assertTrue((run / f"export/epoch_{EPOCH}.rows_{n - 3}-end.cols_2-{n}.h5").exists())
+
+    def test_moments_within_an_epoch(self):
+        every = {"kind": "every", "unit": "step", "every": 3}
+        base = variant(LINEAR, training={"batch_size": 7, "epochs": 2}, gop_tracking={"schedule": every})
+        dense, factors = (self.train(f"steps-{policy}", variant(base, storage={"store_full_gop": policy, "gop_schedule": every}))
+                          for policy in (True, "factors"))
+        with h5py.File(dense / "gop_full.h5") as file:
+            stored = {name: file[name]["gop"][()] for name in file if name.startswith("epoch_")}
+        self.assertIn("epoch_1_step_6", stored)
+        for run in (dense, factors):
+            found, attributes = self.export(run, "--step", 6, epoch=1)
+            self.assert_close(found, stored["epoch_1_step_6"], str(run))
+            self.assertEqual(np.bytes_(attributes["moment"]), b"epoch_1_step_6")
+        self.assertGreater(np.abs(stored["epoch_1_step_6"] - stored["epoch_1_step_9"]).max(), 0)
+        finished = self.call("export", dense, "--epoch", 1, "--step", 7)
+        self.assertEqual(finished.code, 2, finished.err)
+        self.assertIn("epoch_1_step_7", finished.err)
+
+    def test_limits_of_size_and_disk(self):
+        run = self.runs["transformer", False]
+        for override, code, words in (("computational_limits.max_gop_size_gb=1e-6", 2, "max_gop_size_gb"),
+                                      ("computational_limits.keep_free_disk_gb=1e9", 3, "make space")):
+            for ranks in (1, 2):
+                finished = self.call("export", run, override, "--epoch", EPOCH, "-o", run / "limited.h5", ranks=ranks)
+                self.assertEqual(finished.code, code, finished.err)
+                self.assertIn(words, finished.err)
+        finished = self.call("export", run, "computational_limits.warn_if_exceeds_gb=1e-9", "--epoch", EPOCH)
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertIn("warning", finished.out)
+        self.assertEqual(list(run.glob("**/*limited*")), [])
+
+    def test_a_stopped_export_is_taken_up(self):
+        for policy in (True, "factors", False):
+            run = self.runs["transformer", policy]
+            for ranks in (1, 2):
+                output = run / f"stopped_{ranks}.h5"
+                command = ("export", run, "--epoch", EPOCH, "-o", output)
+                finished = self.call(*command, "--max-time", "0", ranks=ranks)
+                self.assertEqual(finished.code, 75, finished.out + finished.err)
+                self.assertIn("run the same command again", finished.out)
+                self.assertFalse(output.exists())
+                finished = self.call(*command, ranks=ranks)
+                self.assertEqual(finished.code, 0, finished.err)
+                with h5py.File(output) as file:
+                    self.assert_close(file["gop"][()], dense_of(self.runs["transformer", True]), f"{policy} on {ranks}")
+                self.assertEqual([path.name for path in run.glob("stopped_*") if path.suffix != ".h5"], [])
+
+    def test_a_failed_export_leaves_nothing(self):
+        run = self.train("large-failing", variant(POLYNOMIALS, model={"width": 80}, training={"epochs": EPOCH}))
+        for ranks in (1, 2):  # 1,680 parameters: 22 MB
+            finished = self.call("export", run, "--epoch", EPOCH, ranks=ranks, shell_limit="ulimit -f 10000")
+            self.assertEqual(finished.code, 3, finished.out + finished.err)
+            self.assertIn("ulimit -f", finished.err)
+            self.assertEqual(list((run / "export").iterdir()), [])
+
+    def test_a_stopped_merge_leaves_nothing(self):
+        run = self.runs["linear", "factors"]
+        finished = self.call("export", run, "--merge", "--max-time", "0")
+        self.assertEqual(finished.code, 75, finished.out + finished.err)
+        self.assertEqual(list(run.glob("export/*")), [])
+        self.assertEqual(self.call("export", self.folder / "nowhere", "--merge").code, 2)
+        self.assertFalse((self.folder / "nowhere").exists())
 
     def test_layers_of_a_large_matrix_are_its_blocks(self):
         # Above 64 MB a matrix has a file of its own, and its layers are read from there.
@@ -179,12 +283,13 @@ class ExportTest(ProgramTest):
         run = self.runs["transformer", "factors"]
         for arguments, words in ((("--epoch", "7"), "no"), (("--epoch", EPOCH, "--layer", "nose"), "no layer 'nose'"),
                                  (("--epoch", EPOCH, "--rows", "5"), "needs a colon"), (("--epoch", EPOCH, "--rows", "a:b"), "is no range"),
-                                 (("--epoch", EPOCH, "--rows", "9:100000"), "not within the matrix"), ((), "give it --epoch")):
+                                 (("--epoch", EPOCH, "--rows", "9:9"), "hold nothing"), (("--epoch", EPOCH, "--cols=-2:-5"), "hold nothing"),
+                                 (("--epoch", EPOCH, "--rows", "100000:"), "hold nothing"), ((), "give it --epoch")):
             for ranks in (1, 2):
                 finished = self.call("export", run, *arguments, ranks=ranks)
                 self.assertEqual(finished.code, 2, finished.err)
                 self.assertIn(words, finished.err)
-        self.assertFalse(list(run.glob("export/*")))
+        self.assertFalse(list(run.glob("export/*.tmp")))
 
 
 if __name__ == "__main__":

@@ -262,6 +262,9 @@ class LinearRunTest(RunWithMatrices, ProgramTest):
             ids = metrics["tracked_ids"][:]
             self.assertEqual(ids.shape, (10,))
             self.assertEqual(len(set(ids) & set(data["train/ids"][:])), 10)
+        self.train("subset", variant(LINEAR, gop_tracking={"examples": 10}))  # a finished run, started again
+        with h5py.File(run / "metrics.h5", "r") as metrics:
+            np.testing.assert_array_equal(metrics["tracked_ids"][:], ids)
 
     def test_a_moved_run_still_opens(self):
         moved = self.folder / "elsewhere" / "moved"

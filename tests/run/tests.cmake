@@ -20,6 +20,7 @@ set_tests_properties(run.crash PROPERTIES TIMEOUT 900 PROCESSORS 2 LABELS ci ENV
 grokscope_test(run split TORCH RANKS 2 4 TIMEOUT 300 USES gs_run gs_experiments)
 target_compile_definitions(test_run_split PRIVATE GROKSCOPE_TINY_CONFIGURATIONS="${CMAKE_CURRENT_LIST_DIR}/tiny")
 grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
+grokscope_test(run analyze TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
 grokscope_test(run divergence TORCH RANKS 1 2 USES gs_run)
 grokscope_test(run restart TORCH RANKS 1 2 3 TIMEOUT 300 USES gs_run)
 grokscope_test(run resources TORCH USES gs_run)

@@ -166,6 +166,17 @@ class LaunchTest(JobTest):
         self.end_of(job, "COMPLETED")
         self.assert_complete(self.folder / "beside")
 
+    def test_other_commands(self):
+        run, job = self.begin("measured")
+        self.end_of(job, "COMPLETED")
+        _, log = self.end_of(self.submit("analyze", run, "--epochs", "10", "--name", "again"), "COMPLETED")
+        self.assertIn(f"analyze {run} --epochs 10", log)
+        self.assertEqual(status_of(run / "analysis/again")["state"], "done")
+        self.end_of(self.submit("export", run, "--epoch", "400"), "COMPLETED")
+        self.assertTrue((run / "export/epoch_400.h5").exists())
+        facts, _ = self.end_of(self.submit("reproduce", "99"), "FAILED")
+        self.assertEqual(facts["ExitCode"], "2:0", "the command's own code")
+
     def srun(self, *words):
         config = self.write_config("wrong", RUN)
         return self.cluster.call("srun", "-n2", *words, self.program, "run", config, check=False, timeout=LIMIT_S,

@@ -53,9 +53,10 @@ class ReproduceTest(ProgramTest):
         self.assertTrue((self.place / "results" / "quick" / "08_study" / "study.h5").exists())
 
     def test_a_missed_claim(self):
-        self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM, dict(CLAIM, value=[5, 6])]))
+        self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM, dict(CLAIM, value=[5, 6], seeds=[0, 1])]))
         self.assertEqual(self.reproduce().code, 1)
         self.assertEqual(self.column("verdict"), ["holds", "missed"])
+        self.assertEqual(self.column("source"), ["a | test", "a | test; seeds: 0, 1"])
         time = self.column("walltime")
         self.assertEqual(self.reproduce("9").code, 1)
         self.assertEqual(self.column("walltime"), time, "a finished run was trained again")

@@ -115,6 +115,38 @@ class FigureTest(Case):
         np.testing.assert_allclose([at.min(), at.max()], [values[:, 20].min(), values[:, 20].max()])
 
 
+    def test_a_component_of_vectors(self):
+        self.write("a", 0)
+        fig, found = compare.draw_comparison("eigenvalues_top_k[2]", self.groups("a"), "none")
+        self.assertTrue(found)
+        np.testing.assert_array_equal(self.line(fig, "a").get_ydata(), self.known["a"]["eigenvalues_top_k"][:, 2])
+        for missing in ("eigenvalues_top_k[99]", "gop_trace[0]", "nothing[0]"):
+            self.assertFalse(compare.draw_comparison(missing, self.groups("a"), "none")[1], missing)
+
+    def test_vectors_are_drawn_by_their_first_components(self):
+        self.write("a", 0)
+        self.write("b", 1, {"lr": 0.2}.items())
+        fig, found = compare.draw_comparison("eigenvalues_top_k", self.groups("a", "b"), "none")
+        self.assertTrue(found)
+        self.assertEqual(len(fig.axes), compare.COMPONENTS)
+        for k, ax in enumerate(fig.axes):
+            lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+            for name in ("a", "b"):
+                np.testing.assert_array_equal(lines[name], self.known[name]["eigenvalues_top_k"][:, k])
+            self.assertIn(f"[{k}]", ax.get_title(loc="left"))
+        self.assertEqual(len(fig.legends), 1)
+
+    def test_it_says_where_a_band_ends_with_its_shortest_seed(self):
+        self.write("s0", 0)
+        self.write("s1", 1, tracked=40)
+        fig, _ = compare.draw_comparison("gop_trace", self.groups("s0", "s1"), "none")
+        notes = " ".join(text.get_text().replace("\n", " ") for text in fig.axes[0].texts)
+        self.assertIn("s0 (2 seeds): the band ends with its shortest seed, at 780", notes)
+        self.assertEqual(self.line(fig, "s0 (2 seeds)").get_xdata()[-1], 780)
+        fig, _ = compare.draw_comparison("test_acc", self.groups("s0"), "none")
+        self.assertEqual([text.get_text() for text in fig.axes[0].texts], [])
+
+
 class ToolTest(Case):
     def test_files_and_table(self):
         self.write("a", 0)
@@ -145,6 +177,9 @@ class ToolTest(Case):
         arguments = ["--experiments", self.folder / "a", "--save_dir", out, "--formats", "png", "--metrics"]
         self.assertEqual(self.run_tool(*arguments, "layers/embed/gop_trace")[0], 0)
         self.assertTrue((out / "layers.embed.gop_trace_comparison.png").exists())
+        self.assertEqual(self.run_tool(*arguments, "eigenvalues_top_k", "eigenvalues_top_k[1]")[0], 0)
+        for name in ("eigenvalues_top_k", "eigenvalues_top_k[1]"):
+            self.assertTrue((out / f"{name}_comparison.png").exists(), name)
         with self.assertRaisesRegex(grokscope_io.ToolError, "no run has gop_of_tomorrow"):
             self.run_tool(*arguments, "gop_of_tomorrow")
 

@@ -2,6 +2,7 @@
 import csv
 import json
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -12,6 +13,7 @@ TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import export_series  # noqa: E402
+import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
@@ -89,6 +91,19 @@ class ExportTest(unittest.TestCase):
         at = next(row for row in rows if row["_step"] == 60)
         self.assertEqual(at["gop_trace"], self.known["gop_trace"][3])
         self.assertNotIn("gop_log_determinant", at)  # minus infinity is no JSON
+
+    def test_without_a_series_nothing_is_written_and_it_says_why(self):
+        make_run(self.folder / "empty", Shape(tracked=0, with_groups=False, with_gop=False, state="running"))
+        (self.folder / "bare").mkdir()
+        with h5py.File(self.folder / "bare/metrics.h5", "w") as file:
+            file["parameters/size"] = [1, 2]
+        for name in ("empty", "bare"):
+            for kind in export_series.FORMATS:
+                command = [sys.executable, TOOLS / "export_series.py", "--results_dir", self.folder / name, "--format", kind]
+                result = subprocess.run(command, capture_output=True, text=True, check=False)
+                self.assertEqual(result.returncode, 2, (name, kind))
+                self.assertRegex(result.stderr, "error: .* has no series to export .*tracked")
+                self.assertFalse((self.folder / name / "export").exists())
 
     def test_check_sums(self):
         self.assertEqual(

@@ -1,4 +1,5 @@
 """Does the reader give back what was written, and cope with what is missing, broken or moved?"""
+import gc
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ import gop_factors  # noqa: E402
 import h5py  # noqa: E402
 import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
-from synthetic_run import LAYERS, Shape, make_run  # noqa: E402
+from synthetic_run import LAYERS, Shape, add_series, make_run  # noqa: E402
 
 
 def write_factors(file, group, out, inner):
@@ -31,6 +32,13 @@ def write_factors(file, group, out, inner):
     use.attrs.update({"groups": 1, "tokens": 1, "out_width": rows, "in_width": cols + 1})
     use.attrs.update({"out_kind": np.bytes_("dense"), "in_kind": np.bytes_("dense")})
     use["out"], use["in"] = out, np.c_[inner, np.ones(examples)]
+
+
+def open_below(folder):
+    """How many files below the folder this process has open."""
+    gc.collect()
+    entries = Path("/proc/self/fd").iterdir()
+    return sum(os.path.exists(entry) and os.path.realpath(entry).startswith(os.path.realpath(folder)) for entry in entries)
 
 
 class RunTest(unittest.TestCase):
@@ -69,21 +77,40 @@ class RunTest(unittest.TestCase):
                 checked += 1
         self.assertEqual(checked, len(self.known) - 3)  # all but the two axes and the gradients
 
-    def test_axes_are_found_without_dimension_scales(self):
-        folder = self.copy("no_scales")
-        with h5py.File(folder / "metrics.h5", "a") as file:
-            file["observables/deep/er/values"] = np.arange(len(file["observables/step"]))
-            file["observables/table"] = np.arange(7.0)
-            file["probes/margins/epoch"], file["probes/margins/step"] = [0, 5], [0, 50]
-            file["probes/margins/mean"] = [1.0, 2.0]
+    def test_a_table_without_dimension_scales_is_told_by_its_group(self):
+        """As older tools wrote it: what lies beside the axes, or below them, and is as long."""
+        folder = Path(self.scratch.name) / "no_scales"
+        folder.mkdir()
+        with h5py.File(folder / "metrics.h5", "w") as file:
+            file["epoch"], file["gop_trace"], file["layers/embed/gop_trace"] = [0, 1, 2], [3.0, 2, 1], [1.0, 1, 1]
+            file["tracked_ids"], file["parameters/size"], file["results/key_frequencies"] = [7, 8, 9], [1, 2, 3], [4, 5, 6]
+            file["observables/epoch"], file["observables/step"] = [0, 5], [0, 50]
+            file["observables/deep/er/values"], file["observables/table"] = [1.0, 2.0], np.arange(3.0)
         run = io.open_run(folder)
-        np.testing.assert_array_equal(
-            run.series("observables/deep/er/values").step, self.known["training/step"]
-        )
-        np.testing.assert_array_equal(run.series("probes/margins/mean").epoch, [0, 5])
-        np.testing.assert_array_equal(run.series("probes/margins/mean").step, [0, 50])
-        self.assertIsNone(run.series("observables/table"))  # no axis is that long
-        np.testing.assert_array_equal(run.array("observables/table"), np.arange(7.0))
+        np.testing.assert_array_equal(run.series("layers/embed/gop_trace").step, [0, 1, 2])
+        np.testing.assert_array_equal(run.series("observables/deep/er/values").epoch, [0, 5])
+        np.testing.assert_array_equal(run.series("observables/deep/er/values").step, [0, 50])
+        for name in ("tracked_ids", "parameters/size", "results/key_frequencies"):
+            self.assertIsNone(run.series(name), name)
+        self.assertIsNone(run.series("observables/table"))  # as long as another table
+        np.testing.assert_array_equal(run.array("observables/table"), np.arange(3.0))
+
+    def test_equal_length_makes_no_series(self):
+        folder = self.copy("equal_length")
+        with h5py.File(folder / "metrics.h5", "a") as file:
+            length = len(file["step"])
+            for name in ("tracked_ids", "results/key_frequencies", "probes/x/histogram", "checks/counts"):
+                file[name] = np.arange(length)
+            add_series(file, "checks/attached", np.arange(length))
+            file["checks/by_step"] = np.arange(length)
+            file["checks/by_step"].dims[0].attach_scale(file["step"])
+        run = io.open_run(folder)
+        for name in ("tracked_ids", "results/key_frequencies", "probes/x/histogram", "checks/counts"):
+            self.assertIsNone(run.series(name), name)
+            self.assertEqual(run.array(name).size, length)
+        for name in ("checks/attached", "checks/by_step"):
+            np.testing.assert_array_equal(run.series(name).epoch, self.known["epoch"], name)
+        self.assertNotIn("tracked_ids", labelled_arrays.table_of(run, "")[1])
 
     def test_what_is_missing_is_none(self):
         run = self.run_
@@ -164,6 +191,96 @@ class RunTest(unittest.TestCase):
             self.run_.load_gop(0, layer="no_layer")
         self.assertTrue(self.run_.has_gop(0) and not self.run_.has_gop(7))
         self.assertEqual(self.run_.gop_size(0), 108)
+
+    def test_moments_within_an_epoch(self):
+        """48 steps an epoch, tracked every 20 steps: two or three moments lie in an epoch, few at its start."""
+        folder = Path(self.scratch.name) / "within"
+        known = make_run(folder, Shape(tracked=12, steps_per_epoch=48, gop_epochs=(0, 20, 40, 60, 120, 220)))
+        self.addCleanup(shutil.rmtree, folder)
+        run = io.open_run(folder)
+        moments = [(0, 0), (0, 20), (0, 40), (1, 60), (2, 120), (4, 220)]
+        self.assertEqual(run.gop_moments(), moments)
+        self.assertEqual(run.gop_moments("embed"), moments)
+        self.assertEqual(run.gop_moments("no_layer"), [])
+        self.assertEqual(run.gop_epochs(), [0, 1, 2, 4])
+        self.assertEqual(run.tracked_moments()[3:6], [(1, 60), (1, 80), (2, 100)])
+        for epoch, step in moments:
+            g = known["gradients"][step]
+            whole = g.T @ g / len(g)
+            tolerance = {"atol": 1e-6 * np.abs(whole).max(), "err_msg": str((epoch, step))}
+            np.testing.assert_allclose(run.load_gop(epoch, step=step), whole, **tolerance)
+            np.testing.assert_allclose(run.load_gop(epoch, layer="embed", step=step), whole[:35, :35], **tolerance)
+            self.assertEqual(run.gop_attrs(epoch, step=step)["step"], step)
+            self.assertEqual(run.noise_floor(epoch, step), run.gop_attrs(epoch, step=step)["noise_floor"])
+            np.testing.assert_array_equal(run.spectrum(epoch, step), known["eigenvalues"][step // 20])
+            self.assertTrue(run.has_eigenvectors(epoch, step))
+            vectors = run.eigenvectors(epoch, 3, step)[1]
+            np.testing.assert_allclose(np.abs(vectors.T @ np.linalg.eigh(whole)[1][:, :-4:-1]), np.eye(3), atol=1e-3)
+        # Without a step: the state before the epoch's first step, or where that was not tracked, the first of those within.
+        np.testing.assert_array_equal(run.spectrum(0), known["eigenvalues"][0])
+        np.testing.assert_array_equal(run.spectrum(1), known["eigenvalues"][3])
+        self.assertEqual(run.gop_attrs(1)["step"], 60)
+        self.assertEqual(run.gop_attrs(4)["step"], 220)
+        self.assertIsNone(run.spectrum(0, 7))
+        self.assertFalse(run.has_gop(0, step=7))
+        with self.assertRaisesRegex(io.ToolError, r"epoch 0 after step 7 .*have one: 0, 0 \(step 20\), 0 \(step 40\), 1 \(step 60\)"):
+            run.load_gop(0, step=7)
+
+    def test_an_epoch_s_beginning_that_metrics_do_not_know(self):
+        folder = self.copy("unknown_beginning")
+        with h5py.File(folder / "gop_full.h5", "a") as file:
+            link = file.get("epoch_600", getlink=True)
+            del file["epoch_600"]
+            file["epoch_77"] = h5py.ExternalLink(link.filename, link.path)
+        self.assertEqual(io.open_run(folder).gop_moments(), [(0, 0), (77, 600), (1180, 1180)])
+
+    def test_few_files_are_open_however_many_runs(self):
+        folders = [self.copy(f"many_{i}") for i in range(7)]
+        with mock.patch.object(io, "OPEN_FILES", 3):
+            runs = [io.open_run(folder) for folder in folders]
+            for _ in range(2):
+                for run in runs:
+                    np.testing.assert_array_equal(run.series("gop_trace").values, self.known["gop_trace"])
+                    self.assertEqual(run.gop_attrs(600)["n_examples"], 16)
+                    self.assertLessEqual(open_below(self.scratch.name), 3)
+                    run.cache_.clear()  # so that the file is asked again
+        for run in runs:
+            run.refresh()
+        self.assertEqual(open_below(self.scratch.name), 0)
+
+    def test_a_run_that_is_left_is_closed(self):
+        with io.open_run(self.folder) as run:
+            run.series("gop_trace"), run.load_gop(600)
+            self.assertEqual(open_below(self.scratch.name), 2)
+        self.assertEqual(open_below(self.scratch.name), 0)
+        run = io.open_run(self.folder)
+        run.names()
+        del run
+        gc.collect()
+        self.assertEqual(open_below(self.scratch.name), 0)
+
+    def test_a_file_that_was_replaced_while_it_was_closed_is_read_anew(self):
+        folder, other = self.copy("replaced"), self.copy("other")
+        longer = Path(self.scratch.name) / "longer_run"
+        make_run(longer, Shape(tracked=61, with_gop=False))
+        self.addCleanup(shutil.rmtree, longer)
+        run = io.open_run(folder)
+        with mock.patch.object(io, "OPEN_FILES", 1):
+            self.assertEqual(run.series("gop_trace").step.size, 60)
+            io.open_run(other).names()  # closes it
+            os.replace(longer / "metrics.h5", folder / "metrics.h5")
+            self.assertEqual(run.series("gop_trace").step.size, 60)  # not asked again
+            self.assertEqual(run.series("gop_stable_rank").step.size, 61)
+            self.assertEqual(run.series("gop_trace").step.size, 61)
+
+    def test_why_nothing_is_tracked(self):
+        self.assertIsNone(self.run_.why_nothing_is_tracked())
+        folder = Path(self.scratch.name) / "untracked"
+        make_run(folder, Shape(tracked=0, with_groups=False, with_gop=False, state="running"))
+        self.addCleanup(shutil.rmtree, folder)
+        self.assertIn("the run is running", io.open_run(folder).why_nothing_is_tracked())
+        (folder / "config.json").write_text('{"gop_tracking": {"enabled": false}}')
+        self.assertEqual(io.open_run(folder).why_nothing_is_tracked(), "gop_tracking.enabled is false")
 
     def test_a_block_has_no_steps(self):
         for part in (slice(0, 9, 2), slice(9, 0, -1)):

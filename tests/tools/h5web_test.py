@@ -6,6 +6,7 @@ program as its first argument: h5web_test.py build/grokscope.
 """
 import functools
 import http.server
+import json
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,9 @@ HTML = """<!doctype html>
 <link rel=icon href="data:,"><link rel=stylesheet href=page.css>
 <div id=root></div><script type=module src=page.js></script>
 """
+
+
+SCALES = "[...document.querySelectorAll('button[role=combobox]')].map((button) => button.textContent.trim())"
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -70,6 +74,30 @@ class H5webTest(ProgramTest):
             self.assertEqual(page.errors, [])
             self.assertIn("NX Line", text)
             self.assertIn("test_acc", text.replace(" ", "_"))
+            self.assertEqual(self.scales(page), ["Log", "Linear"])  # the step, the accuracy
+
+    def test_axes_are_logarithmic_where_the_file_says_so(self):
+        shutil.copy(self.run_directory / "metrics.h5", self.viewer)
+        address = f"http://127.0.0.1:{self.server.server_port}/index.html?file=metrics.h5"
+        with chromium_page.Page(address) as page:
+            page.wait_for("document.querySelector('figure canvas, canvas') !== null")
+            self.open_item(page, "plots")
+            for name, scales in (("loss", ["Log", "Log"]), ("gop_trace", ["Log", "Log"]), ("accuracy", ["Log", "Linear"])):
+                self.open_item(page, name)
+                page.wait_for(f"document.querySelector('[role=treeitem][aria-selected=true]').textContent.startsWith('{name}')")
+                page.wait_for(f"JSON.stringify({SCALES}) === '{json.dumps(scales, separators=(',', ':'))}'")
+            self.assertEqual(page.errors, [])
+
+    def scales(self, page):
+        """What the viewer's own controls say of the x and the y axis."""
+        page.wait_for(f"{SCALES}.length >= 2")
+        return page.evaluate(SCALES)
+
+    def open_item(self, page, name):
+        """Clicks on a group of the tree that has a plot."""
+        items = "[...document.querySelectorAll('[role=treeitem]')].map((item) => item.textContent.trim())"
+        page.wait_for(f"{items}.includes('{name} NX')")
+        page.click("[role=treeitem]", page.evaluate(f"{items}.indexOf('{name} NX')"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Does the change-point find changes where they are, stay silent where there are none, and count leads with
-the right sign?"""
+"""Does lead_lag.py count leads with the right sign, only where they are ones, and only against runs that can say?"""
 import contextlib
 import csv
 import io
@@ -14,41 +13,25 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE)]
 
-import change_point  # noqa: E402
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import lead_lag  # noqa: E402
 import numpy as np  # noqa: E402
 import plot_lead_lag  # noqa: E402
 import plot_style  # noqa: E402
+from change_point_test import STEPS, T_MEM, accuracy, bent  # noqa: E402
 from synthetic_run import write_table  # noqa: E402
 
-T_MEM = 100.0
-STEPS = np.arange(0, 20001, 20)
+NEVER = 1e9
+EXACT, PERCENT, ERROR = (null.name for null in lead_lag.NULLS)
 
 
 def series(values, steps=STEPS):
     return grokscope_io.Series(steps, steps, np.asarray(values, float))
 
 
-def bent(at, slope, noise=0.01, seed=0, steps=STEPS):
-    """log10 of the series falls as log10(step), and after `at` by `slope` more a decade."""
-    x = np.log10(np.maximum(steps, 1.0))
-    rng = np.random.default_rng(seed)
-    return 10 ** (
-        2 - 0.8 * x - slope * np.maximum(x - np.log10(at), 0) + noise * rng.standard_normal(steps.size)
-    )
-
-
-def accuracy(centre, steps=STEPS, seed=0):
-    """Rises from 0.1 to 1 around `centre`."""
-    x = np.log10(np.maximum(steps, 1.0) / centre)
-    return (
-        0.1 + 0.9 / (1 + np.exp(-x / 0.04)) + 0.002 * np.random.default_rng(seed).random(steps.size) - 0.002
-    )
-
-
-def write_run(folder, name, columns, t_gen, t_mem=T_MEM, steps=STEPS):
+def write_run(folder, name, columns, t_gen, t_mem=T_MEM, steps=STEPS, state="done", settings=None):
+    """A run directory; no STATUS where `state` is None, no config.json where `settings` is None."""
     folder = folder / name
     folder.mkdir(parents=True)
     with h5py.File(folder / "metrics.h5", "w") as file:
@@ -56,92 +39,44 @@ def write_run(folder, name, columns, t_gen, t_mem=T_MEM, steps=STEPS):
         write_table(file, steps, steps, columns)
         for event, step in (("t_mem_step", t_mem), ("t_gen_step", t_gen)):
             file[f"events/{event}"] = np.nan if step is None else float(step)
+    if state:
+        (folder / "STATUS").write_text(json.dumps({"state": state}))
+    if settings is not None:
+        (folder / "config.json").write_text(json.dumps(settings))
     return folder
 
 
-class ChangePointTest(unittest.TestCase):
-    def test_a_bend_is_found_where_it_is(self):
-        for at in (600, 2000, 7000):
-            for slope in (2.0, -2.0):
-                found = change_point.watch(series(bent(at, slope)), T_MEM, "loss")
-                self.assertLess(abs(np.log10(found.onset / at)), 0.06, (at, slope))
-                self.assertGreater(found.alarm, found.onset)
-                self.assertLess(np.log10(found.alarm / at), 0.3)
-
-    def test_the_alarm_uses_nothing_that_comes_later(self):
-        values = bent(2000, 2.0)
-        whole = change_point.watch(series(values), T_MEM, "loss")
-        until = STEPS <= whole.alarm
-        part = change_point.watch(series(values[until], STEPS[until]), T_MEM, "loss")
-        self.assertEqual((part.onset, part.alarm), (whole.onset, whole.alarm))
-        np.testing.assert_array_equal(part.score, whole.score[: part.score.size])
-
-    def test_false_alarms_on_white_noise_are_as_promised(self):
-        """One bin a value and 100 watched bins: the case for which the boundary was found."""
-        steps = T_MEM * 10 ** ((np.arange(108) + 0.5) / change_point.BINS_PER_DECADE)
-        runs, alarms = 1500, 0
-        for seed in range(runs):
-            y = 3 - 2 * np.log10(steps) + 0.3 * np.random.default_rng(seed).standard_normal(steps.size)
-            alarms += change_point.watch(series(10**y, steps), T_MEM, "loss").alarm is not None
-        self.assertTrue(0.035 < alarms / runs < 0.065, alarms / runs)
-
-    def test_no_alarm_without_change(self):
-        for values, units in (
-            (bent(1e9, 0, noise=0), "loss"),  # a straight line
-            (np.full(STEPS.size, 0.5), "1"),  # constant
-            (np.zeros(STEPS.size), "1"),
-            (np.full(STEPS.size, -3.0), "1"),
-            (bent(2000, 0.05), "loss"),  # a change below what counts
-        ):
-            found = change_point.watch(series(values), T_MEM, units)
-            self.assertIsNone(found.alarm)
-            self.assertTrue((found.score < 1).all() and np.isfinite(found.score).all())
-
-    def test_prediction_errors_are_those_of_refitted_lines(self):
-        rng = np.random.default_rng(3)
-        x, y = np.sort(rng.random(30)), rng.standard_normal(30)
-        w = change_point.prediction_errors(x, y)
-        for t in (2, 7, 29):
-            design = np.c_[np.ones(t), x[:t]]
-            inverse = np.linalg.inv(design.T @ design)
-            at = np.array([1, x[t]])
-            expected = (y[t] - at @ inverse @ design.T @ y[:t]) / np.sqrt(1 + at @ inverse @ at)
-            self.assertAlmostEqual(w[t], expected, places=9)
-
-    def test_bins_are_medians_at_the_last_step(self):
-        step, values = change_point.binned(
-            np.array([50, 100, 104, 106, 300]), np.array([9.0, 1, 5, 2, np.nan]), 100
-        )
-        np.testing.assert_array_equal(step, [106])
-        np.testing.assert_array_equal(values, [2])
-
-    def test_too_short_and_empty_series(self):
-        self.assertIsNone(change_point.watch(series(STEPS * np.nan), T_MEM))
-        self.assertIsNone(change_point.watch(series(np.ones(8), 100 * 2 ** np.arange(8)), T_MEM))
-        self.assertIsNone(change_point.watch(series([], np.zeros(0)), T_MEM))
-
-    def test_how_values_are_compared(self):
-        share, _ = change_point.transformed(np.array([0.1, 0.9]), "1")
-        trace, _ = change_point.transformed(np.array([0.1, 0.001]), "loss^2/parameter^2")
-        signed, noise = change_point.transformed(np.array([-100.0, 50.0, -100.0]), "1")
-        np.testing.assert_array_equal(share, [0.1, 0.9])
-        np.testing.assert_allclose(trace, [-1, -3])
-        self.assertEqual((signed[1], noise), (50.0, 2.0))
-
-    def test_auroc_counts_pairs(self):
-        self.assertEqual(change_point.auroc([2, 3], [0, 1]), 1)
-        self.assertEqual(change_point.auroc([0, 1], [2, 3]), 0)
-        self.assertEqual(change_point.auroc([1, 2], [1, 0]), 0.875)
-        self.assertEqual(change_point.auroc([1], [1]), 0.5)
-        self.assertIsNone(change_point.auroc([], [1]))
-
-
-class LeadLagTest(unittest.TestCase):
+class Case(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.folder = Path(scratch.name)
         self.addCleanup(plot_style.plt.close, "all")
+
+    def run_tool(self, *arguments):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            code = lead_lag.main(list(map(str, arguments)))
+        return code, out.getvalue()
+
+    def judged(self, *arguments):
+        """What the tool prints about all runs written so far."""
+        code, out = self.run_tool(
+            self.folder, "--save_dir", self.folder / "out", "--formats", "png", *arguments
+        )
+        self.assertEqual(code, 0)
+        return out
+
+    def rows(self, name="lead_lag"):
+        with (self.folder / f"out/{name}.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def table(self):
+        return {row["series"]: row for row in self.rows()}
+
+    def fields(self, series, *names):
+        return [self.table()[series][name] for name in names]
 
     def write_experiment(self):
         """Three runs that generalise around step 6,000: one series bends at 1,500, one at 10,000, one never.
@@ -151,104 +86,315 @@ class LeadLagTest(unittest.TestCase):
                 "test_acc": accuracy(6000, seed=seed),
                 "early": bent(1500, 2.0, seed=seed),
                 "late": bent(10000, 6.0, seed=seed + 10),
-                "never": bent(1e9, 0, seed=seed + 20),
+                "never": bent(NEVER, 0, seed=seed + 20),
                 "layers/embed/gop_trace": bent(1500, -2.0, seed=seed + 30),
             }
             write_run(self.folder, f"grok{seed}", columns, 7000)
-            columns["test_acc"] = accuracy(1e9, seed=seed)
+            columns["test_acc"] = accuracy(NEVER, seed=seed)
             for name in ("early", "late", "layers/embed/gop_trace"):
-                columns[name] = bent(1e9, 0, seed=seed + 40)
+                columns[name] = bent(NEVER, 0, seed=seed + 40)
             write_run(self.folder, f"control{seed}", columns, None)
 
-    def run_tool(self, *arguments):
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            code = lead_lag.main(list(map(str, arguments)))
-        return code, out.getvalue()
 
-    def table(self):
-        with (self.folder / "out/lead_lag.csv").open(newline="") as file:
-            return {row["series"]: row for row in csv.DictReader(file)}
-
+class LeadLagTest(Case):
     def test_known_leads_and_lags(self):
         self.write_experiment()
-        code, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        self.assertEqual(code, 0)
+        out = self.judged()
         rows = self.table()
-        onset_of_jump = 6000 * 10**-0.16  # where the logistic curve has left its level
+        onset_of_jump = 6000 * 10**-0.1  # where the logistic curve has left its level
         self.assertLess(abs(float(rows["early"]["lead_median"]) - (onset_of_jump - 1500)), 700)
         self.assertLess(abs(float(rows["early"]["onset_ratio"]) - 1500 / onset_of_jump), 0.08)
         self.assertLess(float(rows["late"]["lead_median"]), -3000)
-        self.assertEqual(rows["never"]["lead_median"], "")
-        self.assertEqual(
-            [rows["early"][k] for k in ("generalising", "warned", "detection_rate")], ["3", "3", "1"]
-        )
-        self.assertEqual([rows["late"][k] for k in ("generalising", "changed", "warned")], ["3", "3", "0"])
-        self.assertEqual([rows["early"][k] for k in ("controls", "false_alarms", "auroc")], ["3", "0", "1"])
-        self.assertEqual(rows["never"]["changed"], "0")
+        self.assertEqual(self.fields("never", "changed", "lead_median", "leading"), ["0", "", "no"])
+        self.assertEqual(self.fields("early", "generalising", "warned", "detection_rate"), ["3", "3", "1"])
+        self.assertEqual(self.fields("early", "direction", "leading", "scale"), ["down", "yes", "log"])
+        self.assertEqual(self.fields("layers/embed/gop_trace", "direction"), ["up"])
+        self.assertEqual(self.fields("late", "generalising", "changed", "warned"), ["3", "3", "0"])
+        self.assertEqual(self.fields("early", "controls", "false_alarms", "auroc", "pairs"), ["3", "0", "1", "9"])
+        self.assertAlmostEqual(float(rows["early"]["auroc_p"]), 1 / 20)
+        self.assertEqual(self.fields("early", "searched"), ["4"])
+        low, high = map(float, self.fields("early", "detection_low", "detection_high"))
+        self.assertTrue(0.4 < low < 0.5 and high == 1)
         self.assertNotIn("test_acc", rows)
         self.assertLess(float(rows["early"]["lead_min"]), float(rows["early"]["lead_max"]) + 1e-9)
-        self.assertIn("early", out.split("the earliest of")[1])
-        names = sorted(path.name for path in (self.folder / "out").glob("*.png"))
-        self.assertEqual(names, ["lead_lag_all.png", "lead_lag_invented.png", "lead_lag_invented_layers.png"])
+        self.assertIn("early", out.split("2 lead, by more than the nulls")[1])
+        self.assertIn("4 series searched", out)
+        names = sorted(path.name for path in (self.folder / "out").iterdir())
+        tables = ["lead_lag.csv", "lead_lag_all.csv", "lead_lag_invented.csv", "lead_lag_runs.csv"]
+        figures = ["lead_lag_all.png", "lead_lag_invented.png", "lead_lag_invented_layers.png"]
+        self.assertEqual(names, sorted(tables + figures))
 
     def test_false_alarms_are_counted_on_controls(self):
         for seed in range(2):
             columns = {"test_acc": accuracy(6000, seed=seed), "drifts": bent(1500, 2.0, seed=seed)}
             write_run(self.folder, f"grok{seed}", columns, 7000)
-            columns = {"test_acc": accuracy(1e9, seed=seed), "drifts": bent(1500, 2.0, seed=seed + 2)}
+            columns = {"test_acc": accuracy(NEVER, seed=seed), "drifts": bent(1500, 2.0, seed=seed + 2)}
             write_run(self.folder, f"control{seed}", columns, None)
-        self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        row = self.table()["drifts"]
+        self.judged()
         self.assertEqual(
-            [row[k] for k in ("warned", "detection_rate", "false_alarms", "false_alarm_rate")],
+            self.fields("drifts", "warned", "detection_rate", "false_alarms", "false_alarm_rate"),
             ["2", "1", "2", "1"],
         )
-        self.assertNotEqual(row["auroc"], "1")
+        self.assertNotEqual(self.table()["drifts"]["auroc"], "1")
 
     def test_a_change_beyond_the_stretch_is_no_false_alarm(self):
-        write_run(self.folder, "grok", {"test_acc": accuracy(2000), "x": bent(1e9, 0)}, 2500)
-        write_run(self.folder, "control", {"test_acc": accuracy(1e9), "x": bent(9000, 6.0)}, None)
-        self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        self.assertEqual(self.table()["x"]["false_alarms"], "0")
+        write_run(self.folder, "grok", {"test_acc": accuracy(2000), "x": bent(NEVER, 0)}, 2500)
+        write_run(self.folder, "control", {"test_acc": accuracy(NEVER), "x": bent(9000, 6.0)}, None)
+        self.judged()
+        self.assertEqual(self.fields("x", "controls", "false_alarms"), ["1", "0"])
 
-    def test_a_control_that_ends_too_early_does_not_count(self):
-        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
-        columns = {"test_acc": accuracy(1e9), "x": bent(1e9, 0)}
-        write_run(self.folder, "long", columns, None)
-        short = {name: values[:150] for name, values in columns.items()}  # until step 2,980
-        write_run(self.folder, "short", short, None, steps=STEPS[:150])
-        self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        self.assertEqual(self.table()["x"]["controls"], "1")
+    def test_a_rise_in_the_runs_is_no_fall_in_the_controls(self):
+        for seed in range(3):
+            columns = {"test_acc": accuracy(6000, seed=seed), "x": bent(1500, -2.0, seed=seed)}
+            write_run(self.folder, f"grok{seed}", columns, 7000)
+            columns = {"test_acc": accuracy(NEVER, seed=seed), "x": bent(1500, 2.0, seed=seed)}
+            write_run(self.folder, f"control{seed}", columns, None)
+        self.judged()
+        self.assertEqual(
+            self.fields("x", "direction", "warned", "controls", "false_alarms", "auroc"), ["up", "3", "3", "0", "1"]
+        )
 
-    def test_a_run_that_was_cut_on_its_way_up_is_no_control(self):
-        half_way = np.minimum(accuracy(6000), 0.9)
-        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
-        write_run(self.folder, "cut", {"test_acc": half_way, "x": bent(1500, 2.0)}, None)
-        for name, state in (("control", "done"), ("stopped", "checkpointed")):
-            columns = {"test_acc": np.minimum(half_way, 0.3), "x": bent(1e9, 0)}
-            (write_run(self.folder, name, columns, None) / "STATUS").write_text(json.dumps({"state": state}))
-        _, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        self.assertIn("cut: invented, left out: undecided, its test_acc rose to 0.90", out)
-        self.assertIn("stopped: invented, left out: undecided, the run is checkpointed", out)
-        row = self.table()["x"]
-        self.assertEqual([row[k] for k in ("generalising", "controls", "false_alarms")], ["1", "1", "0"])
-        self.assertIn("that warn more often than they warn falsely", out)
+    def test_a_bend_after_memorising_does_not_hide_a_later_one(self):
+        """In all runs it falls faster from 300 on; in those that generalise it rises from 2,000 on."""
+        rise = 10 ** (4 * np.maximum(np.log10(np.maximum(STEPS, 1) / 2000), 0))
+        for seed in range(3):
+            x = bent(300, 2.0, seed=seed)
+            write_run(self.folder, f"grok{seed}", {"test_acc": accuracy(6000, seed=seed), "x": x * rise}, 7000)
+            write_run(self.folder, f"control{seed}", {"test_acc": accuracy(NEVER, seed=seed), "x": x}, None)
+        self.judged()
+        self.assertEqual(
+            self.fields("x", "direction", "warned", "false_alarms", "auroc", "leading"), ["up", "3", "0", "1", "yes"]
+        )
+        lead, first = map(float, self.fields("x", "lead_median", "first_lead_median"))
+        self.assertLess(abs(lead - (4700 - 2000)), 500)  # of the last change before the jump
+        self.assertGreater(first, 3500)
+        rows = self.rows("lead_lag_runs")
+        changes = next(row["changes"] for row in rows if (row["series"], row["kind"]) == ("x", "generalising"))
+        self.assertRegex(changes, r"^down .* alarm .*; up .* alarm ")
 
-    def test_a_jump_that_begins_in_the_baseline_cannot_be_dated(self):
-        for name, centre, t_gen in (("short", 150, 190), ("over", 110, 130), ("long", 6000, 7000)):
-            write_run(self.folder, name, {"test_acc": accuracy(centre), "x": bent(1500, 2.0)}, t_gen)
-        _, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        for name in ("short", "over"):
-            self.assertRegex(out, f"{name}: invented, left out: too short a delay, .*baseline ended \\(step 240\\)")
-        self.assertEqual(self.table()["x"]["generalising"], "1")
+    def test_the_lead_is_that_of_the_last_change_before_the_jump(self):
+        x = bent(400, 2.0) * 10 ** (-4 * np.maximum(np.log10(np.maximum(STEPS, 1) / 2000), 0))
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": x}, 7000)
+        self.judged()
+        lead, first = map(float, self.fields("x", "lead_median", "first_lead_median"))
+        self.assertLess(abs(lead - (4700 - 2000)), 500)
+        self.assertLess(abs(first - (4700 - 400)), 500)
+
+    def test_a_lead_below_the_resolution_counts_as_none(self):
+        """The steps are 14 % apart, so that each has a bin of its own and two bins are two tracking intervals."""
+        steps = np.unique((100 * 10 ** (np.arange(0, 42) / 17)).astype(int))
+        for name, at, expected in (("close", 4400, "0"), ("far", 1500, "1")):
+            columns = {"test_acc": accuracy(6000, steps, width=0.02), "x": bent(at, 9.0, steps=steps)}
+            write_run(self.folder / name, "grok", columns, 7000, steps=steps)
+            self.run_tool(self.folder / name, "--save_dir", self.folder / "out", "--formats", "png")
+            self.assertEqual(self.fields("x", "changed", "before"), ["1", expected], name)
+        self.assertGreater(float(self.table()["x"]["resolution_steps"]), 1000)
+        with grokscope_io.open_run(self.folder / "close/grok") as run:
+            verdict = next(v for v in lead_lag.judge(run) if v.series == "x")
+        change = verdict.watched.changes[0]
+        self.assertLess(abs(verdict.jump - change.onset), lead_lag.RESOLUTION)
+        self.assertEqual(verdict.lead(change), (0, 0.0))
+
+    def test_a_change_in_the_baseline_is_marked(self):
+        steps = np.unique((100 * 10 ** (np.arange(0, 300) / 100)).astype(int))
+        columns = {"test_acc": accuracy(6000, steps), "x": bent(140, 3.0, steps=steps, noise=0.003)}
+        write_run(self.folder, "grok", columns, 7000, steps=steps)
+        out = self.judged()
+        self.assertEqual(self.fields("x", "changed", "censored", "lead_is"), ["1", "1", ">="])
+        row = next(row for row in self.rows("lead_lag_runs") if row["series"] == "x")
+        self.assertEqual(row["onset_is"], "<=")
+        self.assertIn(f">={float(row['lead']):,.0f}", out)
+        with grokscope_io.open_run(self.folder / "grok") as run:
+            verdicts = lead_lag.judge(run)
+        shown = plot_lead_lag.whole_model(lead_lag.tabulate(verdicts), verdicts)
+        left = plot_lead_lag.experiment_figure("invented", shown, verdicts).axes[0]
+        self.assertIn("<", [line.get_marker() for line in left.lines])
+
+    def test_steps_keep_all_their_digits(self):
+        steps = STEPS * 1000003  # no step has fewer than seven digits
+        columns = {"test_acc": accuracy(6000 * 1000003, steps), "x": 1e6 * bent(1500 * 1000003, 2.0, steps=steps)}
+        write_run(self.folder, "grok", columns, 7000 * 1000003, t_mem=T_MEM * 1000003, steps=steps)
+        self.judged()
+        row = next(row for row in self.rows("lead_lag_runs") if row["series"] == "x")
+        for name in ("jump_onset", "onset", "alarm"):
+            self.assertGreater(float(row[name]), 1e6)
+            self.assertIn(float(row[name]), steps)
+        self.assertEqual(float(row["lead"]), float(row["jump_onset"]) - float(row["onset"]))
+        self.assertEqual(float(self.table()["x"]["lead_median"]), float(row["lead"]))
 
     def test_the_jump_is_read_on_the_clock_of_the_series(self):
         reference = series([0.0, 1.0, 2.0], np.array([0, 10, 20]))
         np.testing.assert_array_equal(
             lead_lag.sampled_at(reference, np.array([-1, 0, 9, 10, 25])).values, [np.nan, 0, 0, 1, 2]
         )
+
+
+class NullTest(Case):
+    def test_a_copy_of_the_test_accuracy_says_nothing(self):
+        for width in (0.03, 0.15):
+            folder = self.folder / f"width{width}"
+            for seed in range(4):
+                for name, centre, t_gen in (("grok", 6000, 7500), ("control", NEVER, None)):
+                    noise = 0.01 * np.random.default_rng(seed).standard_normal(STEPS.size)
+                    columns = {"test_acc": accuracy(centre, seed=seed, width=width) + noise}
+                    columns["copy"] = columns["test_acc"]
+                    write_run(folder, f"{name}{seed}", columns, t_gen)
+            self.run_tool(folder, "--save_dir", self.folder / "out", "--formats", "png")
+            for name in (EXACT, "copy"):
+                self.assertEqual(self.fields(name, "generalising", "changed", "warned", "before"), ["4", "4", "0", "0"])
+                self.assertEqual(self.fields(name, "lead_min", "lead_max"), ["0", "0"])
+                self.assertEqual(self.fields(name, "leading", "scale"), ["no", "share"])
+                self.assertEqual(self.fields(name, "controls", "false_alarms"), ["4", "0"])
+                self.assertLess(abs(float(self.table()[name]["auroc"]) - 0.5), 0.15)
+
+    def test_what_leads_by_the_logarithm_alone_does_not_lead(self):
+        """The accuracy grows from .001 by a constant factor: its logarithm leaves its level long before itself."""
+        growing = np.minimum(0.001 * np.maximum(STEPS / 1000, 1) ** 4, 1.0)
+        columns = {
+            "test_acc": growing,
+            "percent": 100 * growing + 2.0,  # dimensionless and above 1: compared as a logarithm
+            "in_log": 3e4 * growing,
+            "early": bent(400, 2.0),
+        }
+        write_run(self.folder, "grok", columns, 5700)
+        self.judged()
+        self.assertGreater(float(self.table()[PERCENT]["lead_median"]), 500)
+        self.assertGreater(float(self.table()["in_log"]["lead_median"]), 500)
+        self.assertEqual(self.fields("in_log", "scale", "leading", "before", "before_nulls"), ["log", "no", "1", "0"])
+        self.assertEqual(self.fields(PERCENT, "direction", "leading"), ["up", "no"])
+        self.assertEqual(self.fields(ERROR, "direction", "leading"), ["down", "no"])
+        self.assertEqual(self.fields("early", "leading", "before_nulls"), ["yes", "1"])
+
+    def test_nulls_are_tabulated_at_steps_that_show_the_jump(self):
+        """Most series were measured too rarely."""
+        rare = {name: bent(1500, 2.0)[::200] for name in "xyz"}
+        folder = write_run(self.folder, "grok", rare, 7000, steps=STEPS[::200])
+        with h5py.File(folder / "metrics.h5", "a") as file:
+            write_table(file.create_group("training"), STEPS, STEPS, {"test_acc": accuracy(6000), "w": bent(1500, 2.0)})
+        self.judged()
+        self.assertEqual([self.fields(name, "generalising")[0] for name in (EXACT, "training/w", "x")], ["1", "1", "0"])
+
+    def test_nulls_are_shown_first_and_not_searched(self):
+        self.write_experiment()
+        out = self.judged()
+        self.assertEqual(list(self.table())[:3], [EXACT, PERCENT, ERROR])
+        self.assertEqual(self.rows("lead_lag_all")[0]["series"], EXACT)
+        self.assertLess(out.index("nulls: "), out.index(PERCENT))
+        self.assertEqual({row["searched"] for row in self.rows()}, {"4"})
+
+
+class ControlTest(Case):
+    def test_a_control_that_ends_too_early_does_not_count(self):
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        columns = {"test_acc": accuracy(NEVER), "x": bent(NEVER, 0)}
+        write_run(self.folder, "long", columns, None)
+        short = {name: values[:150] for name, values in columns.items()}  # until step 2,980
+        write_run(self.folder, "short", short, None, steps=STEPS[:150])
+        self.judged()
+        self.assertEqual(self.fields("x", "controls"), ["1"])
+
+    def test_a_control_whose_own_accuracy_moved_does_not_count(self):
+        """From its alarm on; what is to be compared lies before step 4,000."""
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        for name, centre in (("moves_early", 1500), ("moves_late", 12000)):
+            columns = {"test_acc": 0.1 + 0.3 * accuracy(centre, low=0.0), "x": bent(NEVER, 0)}
+            write_run(self.folder, name, columns, None)
+        self.judged()
+        self.assertEqual(self.fields("x", "controls", "false_alarms"), ["1", "0"])
+
+    def test_runs_that_are_no_controls(self):
+        half_way = np.minimum(accuracy(6000), 0.9)
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        write_run(self.folder, "cut", {"test_acc": half_way, "x": bent(1500, 2.0)}, None)
+        high = {"test_acc": 0.85 + 0 * half_way, "x": bent(1500, 2.0)}
+        write_run(self.folder, "high", high, None)
+        for name, state in (("control", "done"), ("stopped", "checkpointed"), ("unknown", None)):
+            columns = {"test_acc": accuracy(NEVER), "x": bent(NEVER, 0)}
+            write_run(self.folder, name, columns, None, state=state)
+        out = self.judged()
+        self.assertIn("cut: invented, left out: undecided, its test_acc rose to 0.90", out)
+        self.assertIn("high: invented, left out: undecided, its test_acc rose to 0.85", out)
+        self.assertIn("stopped: invented, left out: undecided, the run is checkpointed", out)
+        self.assertIn("unknown: invented, left out: undecided, the run is not known to be done", out)
+        self.assertEqual(self.fields("x", "generalising", "controls", "false_alarms"), ["1", "1", "0"])
+        self.assertIn("1 warn more often than they warn falsely", out)
+
+    def test_false_alarms_are_shown_for_each_kind_of_control(self):
+        members = self.folder / "study/members"
+        for seed in range(2):
+            columns = {"test_acc": accuracy(6000, seed=seed), "x": bent(1500, 2.0, seed=seed)}
+            write_run(members, f"generalises,seed={seed}", columns, 7000, settings=settings(0.5, seed))
+            columns = {"test_acc": accuracy(NEVER, seed=seed), "x": bent(1500, 2.0, seed=seed + 2)}
+            write_run(members, f"less_data,seed={seed}", columns, None, settings=settings(0.2, seed))
+            columns = {"test_acc": accuracy(NEVER, seed=seed), "x": bent(NEVER, 0, seed=seed + 4)}
+            write_run(members, f"no_decay,seed={seed}", columns, None, settings=settings(0.5, seed, decay=0))
+        out = self.judged()
+        self.assertEqual(self.fields("x", "false_alarms", "controls"), ["2", "4"])
+        self.assertEqual(self.fields("x", "false_alarms_by_kind"), ["less_data 2/2; no_decay 0/2"])
+        self.assertIn("2 generalising (generalises 2), 4 control (less_data 2, no_decay 2); 1 series searched", out)
+
+    def test_a_jump_that_begins_in_the_baseline_cannot_be_dated(self):
+        for name, centre, t_gen in (("short", 150, 190), ("over", 110, 130), ("long", 6000, 7000)):
+            write_run(self.folder, name, {"test_acc": accuracy(centre), "x": bent(1500, 2.0)}, t_gen)
+        out = self.judged()
+        for name in ("short", "over"):
+            self.assertRegex(out, f"{name}: invented, left out: too short a delay, .*baseline ended \\(step 240\\)")
+        self.assertEqual(self.fields("x", "generalising"), ["1"])
+
+
+def settings(fraction, seed, decay=1):
+    return {
+        "experiment": {"name": "invented"},
+        "data": {"train_fraction": fraction},
+        "training": {"seed": seed, "weight_decay": decay},
+    }
+
+
+class ComparedRunsTest(Case):
+    def test_runs_of_different_settings_are_not_pooled(self):
+        members = self.folder / "study/members"
+        for seed in range(2):
+            for fraction in (0.3, 0.5):
+                columns = {"test_acc": accuracy(6000, seed=seed), "x": bent(1500, 2.0, seed=seed)}
+                name = f"fraction={fraction},seed={seed}"
+                write_run(members, name, columns, 7000, settings=settings(fraction, seed))
+        columns = {"test_acc": accuracy(NEVER), "x": bent(NEVER, 0)}
+        write_run(members, "less_data,seed=0", columns, None, settings=settings(0.1, 0))
+        self.judged()
+        rows = [row for row in self.rows() if row["series"] == "x"]
+        self.assertEqual(
+            [(row["experiment"], row["generalising"], row["controls"]) for row in rows],
+            [("invented: fraction=0.3", "2", "1"), ("invented: fraction=0.5", "2", "1")],
+        )
+
+    def test_several_experiments_in_one_call(self):
+        """Two studies of one experiment are compared each with its own controls; a third has no run to judge."""
+        for study, at in (("first", 1500), ("second", NEVER)):
+            members = self.folder / study / "members"
+            for seed in range(2):
+                columns = {"test_acc": accuracy(6000, seed=seed), "x": bent(1500, 2.0, seed=seed)}
+                write_run(members, f"generalises,seed={seed}", columns, 7000, settings=settings(0.5, seed))
+                columns = {"test_acc": accuracy(NEVER, seed=seed), "x": bent(at, 2.0, seed=seed)}
+                write_run(members, f"less_data,seed={seed}", columns, None, settings=settings(0.2, seed))
+        write_run(self.folder / "third/members", "early,seed=0", {"test_acc": accuracy(6000)}, None, t_mem=None)
+        self.judged()
+        names = {path.name for path in (self.folder / "out").iterdir()}
+        for name in ("lead_lag_invented_first_", "lead_lag_invented_second_", "lead_lag_all"):
+            self.assertLessEqual({name + ".csv", name + ".png"}, names)
+        self.assertEqual([row["false_alarms"] for row in self.rows() if row["series"] == "x"], ["2", "0"])
+        self.assertEqual({row["experiment"] for row in self.rows("lead_lag_invented_first_")}, {"invented (first)"})
+        overview = {row["series"]: row for row in self.rows("lead_lag_all")}
+        self.assertEqual(overview["x"]["invented (second): false_alarm_rate"], "0")
+
+    def test_one_scale_for_all_runs(self):
+        """A control whose series starts at exactly 0 takes the logarithm from all others, too."""
+        for name, factor, centre, t_gen in (("grok", 1.0, 6000, 7000), ("control", 0.0, NEVER, None)):
+            x = factor * bent(1500, 2.0)
+            columns = {"test_acc": accuracy(centre), "x": 3 + x, "y": 5 * x}
+            write_run(self.folder, name, columns, t_gen)
+        self.judged()
+        scales = {(row["series"], row["scale"]) for row in self.rows("lead_lag_runs") if row["series"] in "xy"}
+        self.assertEqual(scales, {("x", "log"), ("y", "linear")})
 
     def test_series_and_runs_that_take_part(self):
         columns = {
@@ -257,27 +403,67 @@ class LeadLagTest(unittest.TestCase):
             "eigenvalues_top_k": bent(1500, 2.0)[:, None] / np.arange(1, 6),
             "eigenvalues": bent(1500, 2.0)[:, None] / np.arange(1, 9),
             "checks/residual": np.ones(STEPS.size),
+            "definitions/mean/gop_trace": bent(1500, 2.0),
             "gone": np.full(STEPS.size, np.nan),
         }
         write_run(self.folder, "grok", columns, 7000)
         write_run(self.folder, "never_memorised", columns, None, t_mem=None)
-        code, out = self.run_tool(self.folder, "--save_dir", self.folder / "out", "--formats", "png")
-        self.assertEqual(code, 0)
-        self.assertEqual(list(self.table()), [f"eigenvalues_top_k[{k}]" for k in range(3)] + ["gone"])
+        out = self.judged()
+        components = [f"eigenvalues_top_k[{k}]" for k in range(5)]
+        self.assertEqual(list(self.table())[3:], components[:3] + ["gone"])
         self.assertIn("never_memorised: invented, left out", out)
         self.assertIn("no controls", out)
+        for asked, found in (
+            (["train_acc", "checks/*"], ["checks/residual", "train_acc"]),
+            (["test_acc"], ["test_acc"]),
+            (["eigenvalues_top_k"], components),
+            (["eigenvalues_top_k[4]"], components[4:]),
+            (["definitions/*", "eigenvalues_top_k[3]"], ["definitions/mean/gop_trace", components[3]]),
+            (["*", "eigenvalues_top_k[4]"], components[:3] + components[4:] + ["gone"]),
+        ):
+            self.judged("--series", *asked)
+            self.assertEqual(list(self.table())[3:], found)
 
     def test_nothing_to_judge_is_a_user_error(self):
         write_run(self.folder, "run", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, None, t_mem=None)
         with self.assertRaisesRegex(grokscope_io.ToolError, "no series can be judged"):
             self.run_tool(self.folder, "--save_dir", self.folder / "out")
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        with self.assertRaisesRegex(grokscope_io.ToolError, "no series can be judged"):
+            self.run_tool(self.folder, "--save_dir", self.folder / "out", "--series", "nothing")
+
+    def test_controls_alone_have_a_table_and_a_figure(self):
+        write_run(self.folder, "control", {"test_acc": accuracy(NEVER), "x": bent(1500, 2.0)}, None)
+        out = self.judged()
+        self.assertIn("0 generalising, 1 control", out)
+        self.assertEqual(self.fields("x", "generalising", "controls", "leading"), ["0", "0", ""])
+        self.assertTrue((self.folder / "out/lead_lag_all.png").exists())
+
+
+class FigureTest(Case):
+    def figure_of(self, columns):
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), **columns}, 7000)
+        with grokscope_io.open_run(self.folder / "grok") as run:
+            verdicts = lead_lag.judge(run)
+        rows = lead_lag.tabulate(verdicts)
+        shown = plot_lead_lag.whole_model(rows, verdicts)
+        return rows, shown, plot_lead_lag.experiment_figure("invented", shown, verdicts), verdicts
 
     def test_equal_series_are_drawn_once(self):
         values = bent(1500, 2.0)
-        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "trace": values, "nuclear": values}, 7000)
-        with grokscope_io.open_run(self.folder / "grok") as run:
-            verdicts = lead_lag.judge(run)
-        self.assertEqual(len(plot_lead_lag.whole_model(lead_lag.tabulate(verdicts), verdicts)), 1)
+        _, shown, *_ = self.figure_of({"trace": values, "nuclear": values})
+        self.assertEqual([row.series for row in shown if not row.is_null()], ["nuclear"])
+
+    def test_figures_say_what_is_left_out(self):
+        columns = {f"x{i:02d}": bent(500 + 20 * i, 2.0, seed=i) for i in range(40)}
+        rows, shown, fig, verdicts = self.figure_of(columns)
+        self.assertEqual(len(shown), 43)
+        text = "\n".join(text.get_text() for text in fig.texts)
+        self.assertIn("40 series searched; drawn: 29 of 40 different ones", text)
+        self.assertIn("the others are in the table", text)
+        self.assertRegex(text, r"Resolution: two bins, \d+ steps")
+        overview = plot_lead_lag.overview(rows, verdicts)
+        self.assertIn("Drawn: 32 of 43", "\n".join(text.get_text() for text in overview.texts))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Do the panels show what the run directory holds, from any run, however incomplete?"""
 import unittest
+from unittest import mock
 
 from figure_case import Case  # first: it finds the tools, and they a Python that has the packages
 
+import eigenspaces  # noqa: E402
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
@@ -13,7 +15,8 @@ import plot_spectra  # noqa: E402
 import plot_style as style  # noqa: E402
 import plot_subspace  # noqa: E402
 import visualize_gop  # noqa: E402
-from synthetic_run import Shape, make_run  # noqa: E402
+from grokscope_io import Moment  # noqa: E402
+from synthetic_run import Shape, add_series, make_run  # noqa: E402
 
 
 class PanelTest(Case):
@@ -112,7 +115,7 @@ class PanelTest(Case):
         run = self.run_of(eigenvalues=40)
         with h5py.File(self.folder / ".segments/600-600.h5", "a") as file:
             file["gop_full/epoch_600"].attrs["noise_floor"] = 1e-3
-        ax = self.panel(plot_spectra.spectra, run, [600])
+        ax = self.panel(plot_spectra.spectra, run, [Moment(600, 600)])
         x, y = self.line(ax, "epoch 600").get_data()
         known = self.known["eigenvalues"][30]
         np.testing.assert_array_equal(x, np.arange(1, np.count_nonzero(known > 0) + 1))
@@ -123,13 +126,13 @@ class PanelTest(Case):
 
     def test_cumulative_share(self):
         ax = style.plt.figure().add_subplot()
-        plot_spectra.cumulative_share(ax, self.run_of(with_gop=False), [40])
+        plot_spectra.cumulative_share(ax, self.run_of(with_gop=False), [Moment(40, 40)])
         values = self.known["eigenvalues"][2]
         np.testing.assert_allclose(ax.lines[0].get_ydata(), np.cumsum(values) / values.sum(), rtol=1e-14)
 
     def test_epochs_around_the_jump(self):
         run = self.run_of(with_gop=False)
-        labels = {label: epoch for epoch, label in plot_spectra.jump_epochs(run)}
+        labels = {label: moment.epoch for moment, label in plot_spectra.jump_moments(run)}
         accuracy = dict(zip(self.known["epoch"], (self.known["test_acc"] - 0.03) / 0.97))
         self.assertLessEqual(accuracy[labels["before"]], 0.1)
         self.assertGreater(accuracy[labels["before"] + 20], 0.1)
@@ -140,11 +143,26 @@ class PanelTest(Case):
 
     def test_without_a_jump_first_middle_and_last(self):
         run = self.run_of(tracked=9, t_gen=1e6, with_gop=False)
-        self.assertEqual(plot_spectra.jump_epochs(run), [(0, "first"), (80, "middle"), (160, "last")])
+        self.assertEqual(
+            plot_spectra.jump_moments(run), [((0, 0), "first"), ((80, 80), "middle"), ((160, 160), "last")]
+        )
 
-    def test_spread_epochs_keep_ends_and_transition(self):
+    def test_moments_within_an_epoch_are_told_apart(self):
+        """48 steps an epoch, tracked every 20: the spectrum drawn is that of the step, and the label says which."""
+        run = self.run_of(tracked=12, steps_per_epoch=48, gop_epochs=(0, 60, 80, 220))
+        moments = plot_spectra.spectrum_moments(run)
+        self.assertEqual([moment.step for moment in moments], list(range(0, 240, 20)))
+        ax = self.panel(plot_spectra.spectra, run, moments[3:5])
+        for step in (60, 80):
+            known = self.known["eigenvalues"][step // 20]
+            np.testing.assert_array_equal(self.line(ax, f"epoch 1, step {step}").get_ydata(), known[known > 0])
+        self.assertEqual(plot_spectra.jump_moments(run)[-1], ((4, 220), "last"))
+        self.assertEqual(plot_spectra.spread_moments(run)[-1], (4, 220))
+        self.assertEqual(list(plot_subspace.eigenspaces(run)), [0, 60, 80, 220])
+
+    def test_spread_moments_keep_ends_and_transition(self):
         run = self.run_of()
-        chosen = plot_spectra.spread_epochs(run)
+        chosen = [moment.epoch for moment in plot_spectra.spread_moments(run)]
         self.assertEqual(len(chosen), 6)
         transition = run.transition()
         for step in (0, 1180, transition.t_mem, transition.t_gen):
@@ -160,7 +178,7 @@ class PanelTest(Case):
         run = self.run_of(with_gop=False)
         with h5py.File(self.folder / "metrics.h5", "a") as file:
             for i in range(9):
-                file[f"layers/extra.{i}/gop_trace"] = np.full(60, 1e-9)
+                add_series(file, f"layers/extra.{i}/gop_trace", np.full(60, 1e-9))
         run.refresh()
         self.assertEqual(len(run.layers()), 13)
         ax = self.panel(plot_layers.layer_shares, run)
@@ -172,7 +190,7 @@ class PanelTest(Case):
         with h5py.File(self.folder / "metrics.h5", "a") as file:
             file["observables/phase_grid"] = np.eye(3)
             for i in range(8):
-                file[f"observables/neuron_{i}"] = np.ones(len(file["observables/step"]))
+                add_series(file, f"observables/neuron_{i}", np.ones(len(file["observables/step"])))
             file["results/key_frequencies"] = np.array([14.0, 35.0])
             file["results/tau"] = 3.0  # a number of the report, not a figure
         run.refresh()
@@ -210,7 +228,7 @@ class PanelTest(Case):
             count = len(file["observables/step"])
             norms = np.outer(np.arange(count), np.r_[np.zeros(13), 1, np.zeros(42)])
             norms[3] = np.nan
-            file["observables/fourier_norm_W_E"] = norms
+            add_series(file, "observables/fourier_norm_W_E", norms)
         run.refresh()
         draw = dict(plot_observables.observable_panels(run))["fourier_norm_W_E"]
         ax = style.plt.figure().add_subplot()
@@ -300,12 +318,13 @@ class SubspaceTest(Case):
         turned = self.ANGLE * np.abs(np.arange(4)[:, None] - np.arange(4)[None, :])
         np.testing.assert_allclose(plot_subspace.overlaps(spaces), np.cos(turned) ** 2, atol=1e-14)
         ax = style.plt.figure().add_subplot()
-        image = plot_subspace.overlap_matrix(ax, run, spaces)
+        rotation = plot_subspace.Rotation(spaces)
+        image = plot_subspace.overlap_matrix(ax, run, rotation)
         np.testing.assert_allclose(image.get_array(), np.cos(turned) ** 2, atol=1e-14)
         self.assertEqual([label.get_text() for label in ax.get_xticklabels()], ["0", "200", "600", "1,180"])
-        self.assertIn("4 epochs, k = 3", self.texts(ax))
+        self.assertIn("4 moments, k = 3", self.texts(ax))
         ax = style.plt.figure().add_subplot()
-        plot_subspace.overlap_with(ax, run, spaces)
+        plot_subspace.overlap_with(ax, run, rotation)
         np.testing.assert_allclose(self.line(ax, "first").get_ydata(), np.cos(turned[0]) ** 2, atol=1e-14)
         np.testing.assert_allclose(self.line(ax, "last").get_ydata(), np.cos(turned[3]) ** 2, atol=1e-14)
 
@@ -335,10 +354,58 @@ class SubspaceTest(Case):
         make_run(self.folder / "analysis/vectors", Shape())
         self.assertEqual(list(plot_subspace.eigenspaces(run)), [0, 600, 1180])
 
+    def test_spaces_are_read_in_blocks_of_rows(self):
+        run = self.run_of(gop_epochs=(0, 200, 600, 1180))
+        self.store((0, 200, 600, 1180))
+        spaces = plot_subspace.eigenspaces(run)
+        at_once = plot_subspace.overlaps(spaces)
+        read, gop_array = [], grokscope_io.Run.gop_array
+
+        def noting(self, epoch, name, layer=None, selection=(), step=None):
+            values = gop_array(self, epoch, name, layer, selection, step)
+            read.append(len(values))
+            return values
+
+        with mock.patch.object(eigenspaces, "NUMBERS_AT_ONCE", 12 * 10), mock.patch.object(grokscope_io.Run, "gop_array", noting):
+            np.testing.assert_allclose(plot_subspace.overlaps(spaces), at_once, atol=1e-14)
+        self.assertEqual((max(read), len(read)), (10, 4 * 11))  # 108 rows, ten at a time
+
+    def test_padding_and_widths(self):
+        run = self.run_of(gop_epochs=(0, 600))
+        self.store((0, 600))
+        with h5py.File(self.folder / ".segments/600-600.h5", "a") as file:
+            file["gop_full/epoch_600/eigenvectors_top_k"][:, 2] = np.nan  # N was two
+        spaces = plot_subspace.eigenspaces(run)
+        self.assertEqual(spaces.widths(), [3, 2])
+        self.assertAlmostEqual(plot_subspace.overlaps(spaces)[0, 1], np.cos(self.ANGLE) ** 2, places=12)
+        self.assertIn("k = 2 to 3", plot_subspace.Rotation(spaces).note)
+
+    def test_where_all_would_take_too_long_fewer_are_compared_and_it_says_so(self):
+        epochs = tuple(range(0, 1200, 60))
+        run = self.run_of(gop_epochs=epochs)
+        self.store(epochs)
+        with mock.patch.object(eigenspaces, "PRODUCTS", 108 * 80**2 / 2):  # eight moments of ten vectors
+            spaces = plot_subspace.eigenspaces(run)
+        self.assertEqual((len(spaces), spaces.found), (8, 20))
+        steps = list(spaces)
+        self.assertEqual((steps[0], steps[-1]), (0, 1140))
+        self.assertIn("8 moments, k = 3 (of 20 stored", plot_subspace.Rotation(spaces).note)
+        with mock.patch.object(eigenspaces, "NUMBERS_READ", 108):
+            rotation = plot_subspace.Rotation(plot_subspace.eigenspaces(run))
+        self.assertIn("the vectors of 20 moments are too large", rotation.missing)
+
+    def test_the_cost_of_vectors_that_must_be_found_is_bounded_in_all(self):
+        run = self.run_of(gop_epochs=tuple(range(0, 1200, 60)))  # dense, no vectors
+        one = 9.0 * 108**3 + 108 * 10**2
+        with mock.patch.object(eigenspaces, "PRODUCTS", 6.5 * one):
+            spaces = plot_subspace.eigenspaces(run)
+        self.assertEqual((len(spaces), spaces.found), (6, 20))
+
     def test_without_any_the_panel_says_how_to_get_them(self):
         run = self.run_of(with_gop=False)
         ax = style.plt.figure().add_subplot()
-        self.assertIsNone(plot_subspace.overlap_matrix(ax, run, plot_subspace.eigenspaces(run)))
+        rotation = plot_subspace.Rotation(plot_subspace.eigenspaces(run))
+        self.assertIsNone(plot_subspace.overlap_matrix(ax, run, rotation))
         self.assertIn("gop_tracking.store_eigenvectors=true", self.texts(ax))
 
 

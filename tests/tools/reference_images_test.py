@@ -1,7 +1,7 @@
 """Do the figures still look as they did when somebody looked at them?
 
 Each figure is drawn small from an invented run and compared with reference/<name>.png, which was looked at.
-After a wanted change: reference_images_test.py --write, look at every changed picture, commit it.
+After a wanted change: reference_images_test.py --write [NAME...], look at every changed picture, commit it.
 """
 import contextlib
 import io
@@ -21,10 +21,14 @@ import lead_lag  # noqa: E402
 import lead_lag_test  # noqa: E402
 import numpy as np  # noqa: E402
 import plot_lead_lag  # noqa: E402
+import plot_study  # noqa: E402
 import plot_style as style  # noqa: E402
+import synthetic_study  # noqa: E402
 import visualize_gop  # noqa: E402
+from study_table import Study  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
+style.plt.rcParams["figure.max_open_warning"] = 0  # all are drawn before they are saved
 REFERENCE = HERE / "reference"
 DPI = 45
 CELL = 4  # pixels; smaller shifts of letters do not count
@@ -81,7 +85,24 @@ def figures(folder):
     film.show(40)
     found["film"] = film.figure
     found.update(lead_lag_figures(folder / "leads"))
+    found.update(study_figures(folder / "studies"))
     return found
+
+
+def study_figures(folder):
+    synthetic_study.phase_grid(folder / "phases")
+    synthetic_study.decay_study(folder / "decays")
+    rows = [synthetic_study.member("dense", seed, 100 + 9 * seed, 5000 + 900 * seed) for seed in range(3)]
+    rows += [synthetic_study.member("ticket", t_gen=400.0), synthetic_study.member("random", t_gen=np.nan)]
+    synthetic_study.make_study(folder / "rows", rows)
+    phases, decays, members = (Study(folder / name) for name in ("phases", "decays", "rows"))
+    return {
+        "study_phase": plot_study.study_phase(phases)[0],
+        "study_times": plot_study.study_times(decays)[0],
+        "study_times_curves": plot_study.study_times(phases)[0],
+        "study_times_rows": plot_study.study_times(members)[0],
+        "study_losses": plot_study.study_losses(decays)[0],
+    }
 
 
 def lead_lag_figures(folder):
@@ -97,12 +118,13 @@ def lead_lag_figures(folder):
     }
 
 
-def draw_all(folder):
-    """Writes every figure as folder/<name>.png, small."""
+def draw_all(folder, names=()):
+    """Writes every figure (those of these names, where some are given) as folder/<name>.png, small."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
         for name, fig in figures(Path(scratch)).items():
-            style.save_figure(fig, folder, name, ["png"], DPI)
+            if name in names or not names:
+                style.save_figure(fig, folder, name, ["png"], DPI)
 
 
 def cells(path):
@@ -153,7 +175,7 @@ class ReferenceTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
-        draw_all(REFERENCE)
+    if sys.argv[1:2] == ["--write"]:
+        draw_all(REFERENCE, sys.argv[2:])
     else:
         unittest.main()

@@ -1,12 +1,15 @@
 """Does the report hold what the run holds, open without a network, and do its controls work in a real
 browser?"""
+import base64
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent.parent / "tools"
@@ -14,9 +17,11 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import chromium_page  # noqa: E402
 import report  # noqa: E402, I001: it finds a Python that has the packages
+import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
-from synthetic_run import Shape, make_run  # noqa: E402
+import synthetic_study  # noqa: E402
+from synthetic_run import Shape, add_series, make_run  # noqa: E402
 
 LOG = """\
 2026-01-01T00:00:00 info 10 training examples
@@ -59,7 +64,7 @@ class ContentTest(Case):
         found = run["series"]["gop_trace"]
         self.assertEqual(found["x"], list(range(0, 1200, 20)))
         np.testing.assert_allclose(found["y"], self.known["gop_trace"], rtol=1e-4)
-        self.assertEqual((found["long_name"], found["n"]), ("trace", 60))
+        self.assertEqual((data["about"]["gop_trace"]["long_name"], found["n"]), ("trace", 60))
         np.testing.assert_allclose(
             run["series"]["eigenvalues_top_k[2]"]["y"], self.known["eigenvalues_top_k"][:, 2], rtol=1e-4
         )
@@ -105,6 +110,65 @@ class ContentTest(Case):
         self.assertEqual(text.count(claim), 1)
         self.assertIn("study seeds: claim against result", text)
         self.assertEqual(text.count("missed: test_acc above 2: 1 (Fig. 1)"), 1)
+
+    def test_a_gap_stays_a_gap_on_the_page(self):
+        """In a series that is whole and in one that exists at every third epoch only."""
+        _, data = self.write("run", gap=(20, 35), with_gop=False)
+        series = data["runs"][0]["series"]
+        for name, edges in (("gop_trace", (380, 700)), ("layers/embed/gop_stable_rank", (360, 720))):
+            x, y = series[name]["x"], series[name]["y"]
+            at = y.index(None)
+            self.assertEqual((y.count(None), x[at - 1], x[at + 1]), (1, *edges), name)
+
+    def test_a_study_brings_its_figures(self):
+        synthetic_study.decay_study(self.folder / "decays")
+        self.assertEqual(report.main([str(self.folder / "decays")]), 0)
+        text = (self.folder / "decays/report.html").read_text()
+        pictures = dict(re.findall(r'<img class="figure" alt="(\w+) of study decays" src="data:image/png;base64,([^"]+)"', text))
+        self.assertEqual(list(pictures), ["study_times", "study_losses"])
+        for picture in pictures.values():
+            self.assertTrue(base64.b64decode(picture).startswith(b"\x89PNG"))
+        self.assertIn("<h2>Study decays</h2>", text)
+
+    def test_the_page_of_very_many_runs_stays_small_and_says_what_it_lacks(self):
+        """110 members of a study, of 700 series each."""
+        wide = self.folder / "wide"
+        make_run(wide, Shape(tracked=200, every=5, eigenvalues=300, with_gop=False))
+        random = np.random.default_rng(0)
+        with h5py.File(wide / "metrics.h5", "a") as file:
+            for i in range(60):
+                for j in range(10):
+                    add_series(file, f"layers/blocks.{i}.W/gop_{j}", random.random(200))
+        (wide / "log.txt").write_text(LOG * 10)
+        (wide / "config.json").write_text(json.dumps({"section": {f"key_{i}": "x" * 200 for i in range(100)}, "seed": 0}))
+        for i in range(110):
+            folder = self.folder / f"study/members/m{i}"
+            folder.mkdir(parents=True)
+            for file in wide.iterdir():
+                os.link(file, folder / file.name)
+        page = self.folder / "page.html"
+        self.assertEqual(report.main([str(self.folder / "study"), "-o", str(page)]), 0)
+        self.assertEqual(len(grokscope_io.recently_used), 0, "files are left open")
+        text = page.read_text()
+        self.assertLess(len(text), report.MOST_BYTES)
+        data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+        self.assertEqual(len(data["runs"]), 110)
+        for name in ("training/test_acc", "gop_trace", "observables/local_complexity"):
+            for run in data["runs"]:
+                self.assertTrue(40 < len(run["series"][name]["x"]) <= 60)
+        self.assertNotIn("layers/blocks.3.W/gop_3", data["runs"][0]["series"])
+        words = re.search(r"\d+ of \d+ series would make the page too large and are left out \((.*?)\)", text)
+        self.assertIn("of layers", words.group(1))
+        self.assertIn("Series of more than 60 points are reduced to about 60", text)
+        self.assertRegex(text, r"Spectra: at most \d+ moments and \d+ ranks of each run")
+        self.assertEqual(text.count("x" * 200), 100, "a configuration is said once where runs are many")
+
+    def test_a_page_that_is_still_too_large_is_made_smaller(self):
+        with mock.patch.object(report, "TOTAL_POINTS", 20_000):
+            self.write("run", tracked=1000, with_gop=False)
+            with mock.patch.object(report, "MOST_BYTES", len(self.page.read_bytes()) - 1):
+                self.assertEqual(report.main([str(self.folder / "run"), "-o", str(self.page)]), 0)
+                self.assertLess(len(self.page.read_bytes()), report.MOST_BYTES)
 
     def test_nothing_is_loaded_from_elsewhere(self):
         text, _ = self.write("run")
@@ -208,9 +272,56 @@ class BrowserTest(Case):
         page.mouse("mouseMoved", left + 0.5 * width, top + 0.5 * height)
         page.wait_for("!grokscope.charts[1].tooltip.hidden")
         self.assertIn("test: ", page.evaluate("grokscope.charts[1].tooltip.textContent"))
+        self.check_tooltip(page, 1)
         page.click(".chart:nth-child(2) .legend button", 0)
         self.assertEqual(page.evaluate("grokscope.charts[1].shown().map((line) => line.label)"), ["test"])
         self.assertEqual(page.errors, [])
+
+    def check_tooltip(self, page, i):
+        """Each row says the value and the step of the point that is nearest to the pointer in its own line."""
+        rows = page.evaluate(
+            f"[...grokscope.charts[{i}].tooltip.children].map((row) => row.textContent)"
+        )
+        lines = page.evaluate(f"grokscope.charts[{i}].shown().map((line) => [line.label, line.x, line.y])")
+        self.assertEqual(len(rows), len(lines))
+        for row, (label, x, y) in zip(rows, lines):
+            found, value, step = re.fullmatch(r"(.+): (\S+) at optimizer step ([\d,]+)", row).groups()
+            self.assertEqual(found, label)
+            self.assertIn(int(step.replace(",", "")), x)
+            self.assertAlmostEqual(float(value), y[x.index(int(step.replace(",", "")))], delta=1e-4 * abs(float(value)))
+
+    def test_lines_of_different_steps_say_their_own(self):
+        """Runs of 20 and of 7 steps an evaluation; thousands are said digit by digit."""
+        make_run(self.folder / "a", Shape(tracked=3000, every=7, with_gop=False, with_groups=False))
+        make_run(self.folder / "b", Shape(tracked=900, every=20, with_gop=False, with_groups=False))
+        self.page = self.folder / "report.html"
+        report.main([str(self.folder / "a"), str(self.folder / "b"), "-o", str(self.page)])
+        page = self.open()
+        left, top, width, height = self.chart(page, 2)
+        page.mouse("mouseMoved", left + 0.93 * width, top + 0.5 * height)
+        page.wait_for("!grokscope.charts[2].tooltip.hidden")
+        self.check_tooltip(page, 2)
+        steps = re.findall(r"step ([\d,]+)", page.evaluate("grokscope.charts[2].tooltip.textContent"))
+        self.assertEqual([int(step.replace(",", "")) % every for step, every in zip(steps, (7, 20))], [0, 0])
+        self.assertGreater(int(steps[0].replace(",", "")), 9999)
+        self.assertEqual(page.errors, [])
+
+    def test_a_gap_is_not_crossed(self):
+        """No pixel of the line between the edges of a gap."""
+        self.write("run", gap=(20, 35), with_gop=False)
+        page = self.open()
+        self.choose(page, "metric", "gop_trace")
+        lowest, highest = page.evaluate("[390, 690].map((step) => grokscope.charts[2].scales().x.pixel(step))")
+        columns = page.evaluate(
+            "(() => { const chart = grokscope.charts[2], c = chart.canvas, line = chart.lines[0]; "
+            "const want = [1, 3, 5].map((k) => parseInt(line.colour.slice(k, k + 2), 16)); "
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const found = new Set(); "
+            "for (let k = 0; k < d.length; k += 4) "
+            "if ([0, 1, 2].every((j) => Math.abs(d[k + j] - want[j]) < 12)) found.add((k / 4) % c.width); "
+            "return [...found]; })()"
+        )
+        self.assertTrue(any(column < lowest for column in columns) and any(column > highest for column in columns))
+        self.assertEqual([column for column in columns if lowest < column < highest], [])
 
     def test_pickers(self):
         self.write("one", "two")

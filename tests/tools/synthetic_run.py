@@ -40,6 +40,8 @@ class Shape:
     with_gop: bool = True
     with_groups: bool = True  # /training /layers /checks /events /observables
     seed: int = 1
+    rank: int = 0  # eigenvalues that are not 0; none given: nine tenths of them
+    steps_per_epoch: int = 1
     gop_epochs: tuple = field(default=())  # empty: first, middle and last
 
 
@@ -69,7 +71,7 @@ def spectra(steps, shape):
     rank = np.arange(1, shape.eigenvalues + 1)[None, :]
     noise = 1 + 0.05 * np.random.default_rng(shape.seed).standard_normal((len(steps), shape.eigenvalues))
     values = 10 ** (1.5 - 2 * grown) * rank ** (-1.0 - 2.5 * grown) * noise
-    values[:, int(0.9 * shape.eigenvalues) :] = 0
+    values[:, shape.rank or int(0.9 * shape.eigenvalues) :] = 0
     return -np.sort(-np.abs(values), axis=1)
 
 
@@ -118,6 +120,14 @@ def write_table(group, epoch, step, columns):
         dataset.dims[0].attach_scale(group["step"])
 
 
+def add_series(file, name, values):
+    """A dataset of the table that the top group of its name is ("layers" and the like are of the tracked one)."""
+    table = file[name.split("/")[0]] if name.startswith(("training/", "observables/")) else file
+    file[name] = values
+    for axis in ("epoch", "step"):
+        file[name].dims[0].attach_scale(table[axis])
+
+
 def write_parameters(file):
     """Writes /parameters: name, layer, offset, size and shape (padded with 0) of every parameter."""
     rows, offset = [], 0
@@ -163,7 +173,7 @@ def write_groups(file, shape, last_step):
     """Writes /training, /observables and /events; returns the columns of the first two."""
     steps = np.unique(np.r_[0, np.geomspace(1, max(last_step, 1), 200).astype(int)])
     training = curves(steps, shape)
-    write_table(file.create_group("training"), steps, steps, training)
+    write_table(file.create_group("training"), steps // shape.steps_per_epoch, steps, training)
     observables = {
         "fourier/excluded_loss": training["test_loss"] * 1.2,
         "fourier/restricted_loss": training["test_loss"],
@@ -173,7 +183,7 @@ def write_groups(file, shape, last_step):
         "head_norms": training["weight_norm"][:, None] / np.arange(1, 4),
     }
     group = file.create_group("observables")
-    write_table(group, steps, steps, observables)
+    write_table(group, steps // shape.steps_per_epoch, steps, observables)
     group.create_dataset("marchenko_pastur_edge", data=2.25)
     events = file.create_group("events")
     for name, time, column, threshold in (
@@ -190,9 +200,15 @@ def write_groups(file, shape, last_step):
     }
 
 
+def group_of(step, shape):
+    """The name of the group of a moment."""
+    epoch, within = divmod(int(step), shape.steps_per_epoch)
+    return f"epoch_{epoch}" + (f"_step_{step}" if within else "")
+
+
 def write_gops(folder, epochs, shape, parameters):
-    """Writes segments with dense GOPs of random gradients and the views that link to them; returns gradients
-    by epoch."""
+    """Writes segments with dense GOPs of random gradients after `epochs` steps each and the views that link to them;
+    returns gradients by step."""
     (folder / ".segments").mkdir()
     gradients = {
         int(e): np.random.default_rng(int(e)).standard_normal((shape.examples, parameters)) for e in epochs
@@ -205,9 +221,10 @@ def write_gops(folder, epochs, shape, parameters):
         with h5py.File(folder / segment, "w", libver="earliest") as file:
             write_gop(
                 folder,
-                file.create_group(f"gop_full/epoch_{epoch}"),
+                file.create_group(f"gop_full/{group_of(epoch, shape)}"),
                 g,
                 epoch,
+                shape,
                 own_file=epoch == int(epochs[-1]),
             )
             offset = 0
@@ -215,34 +232,36 @@ def write_gops(folder, epochs, shape, parameters):
                 size = rows * cols + rows
                 write_gop(
                     folder,
-                    file.create_group(f"gop_layers/epoch_{epoch}/{layer}"),
+                    file.create_group(f"gop_layers/{group_of(epoch, shape)}/{layer}"),
                     g[:, offset : offset + size],
                     epoch,
+                    shape,
                 )
                 offset += size
         for name, view in views.items():
-            view[f"epoch_{epoch}"] = h5py.ExternalLink(segment, f"/{name}/epoch_{epoch}")
+            group = group_of(epoch, shape)
+            view[group] = h5py.ExternalLink(segment, f"/{name}/{group}")
     for view in views.values():
         write_parameters(view)
         view.close()
     return gradients
 
 
-def write_gop(folder, group, g, epoch, own_file=False):
+def write_gop(folder, group, g, step, shape, own_file=False):
     """Writes one GOP and its spectrum; a large matrix lies in a file of its own, behind a second link."""
     gop = g.T @ g / len(g)
     values = np.sort(np.linalg.eigvalsh(gop))[::-1]
     if own_file:
-        with h5py.File(folder / f".segments/gop-{epoch}.h5", "w", libver="earliest") as file:
+        with h5py.File(folder / f".segments/gop-{step}.h5", "w", libver="earliest") as file:
             file["gop"] = gop.astype(np.float32)
-        group["gop"] = h5py.ExternalLink(f"gop-{epoch}.h5", "/gop")
+        group["gop"] = h5py.ExternalLink(f"gop-{step}.h5", "/gop")
     else:
         group["gop"] = gop
     group["eigenvalues"] = values
     group.attrs.update(
         {
-            "epoch": epoch,
-            "step": epoch,
+            "epoch": step // shape.steps_per_epoch,
+            "step": step,
             "definition": np.bytes_("second_moment"),
             "n_examples": len(g),
             "noise_floor": 4 * len(g) * np.finfo(float).eps * values[0],
@@ -260,9 +279,13 @@ def make_run(folder, shape=None):
     known = {"epoch": steps, **root_columns(steps, spectra(steps, shape), shape)}
     with h5py.File(folder / "metrics.h5", "w", libver="earliest") as file:
         file.attrs.update(
-            {"format": np.bytes_("grokscope 1"), "committed_epoch": int(steps[-1]) if len(steps) else -1}
+            {
+                "format": np.bytes_("grokscope 1"),
+                "committed_epoch": int(steps[-1]) // shape.steps_per_epoch if len(steps) else -1,
+            }
         )
-        write_table(file, steps, steps, {key: values for key, values in known.items() if key != "epoch"})
+        axis = steps // shape.steps_per_epoch
+        write_table(file, axis, steps, {key: values for key, values in known.items() if key != "epoch"})
         parameters = write_parameters(file)
         if shape.with_groups:
             known.update(write_groups(file, shape, int(steps[-1])))

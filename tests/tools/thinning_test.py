@@ -37,11 +37,48 @@ class ThinningTest(unittest.TestCase):
     def test_long_series_keep_their_extremes(self):
         steps = np.arange(50_000)
         values = np.sin(steps / 50.0)
-        values[31_234], values[77], values[40_000] = 9.0, -7.0, np.nan
-        kept = thinning.with_extremes(steps, values, 800)
-        self.assertLessEqual(kept.size, 800)
-        self.assertTrue({0, 77, 31_234, 49_999} <= set(kept.tolist()))
-        np.testing.assert_array_equal(thinning.with_extremes(steps[:700], values[:700], 800), np.arange(700))
+        values[31_234], values[77] = 9.0, -7.0
+        x, y = thinning.reduced(steps, values, 800)
+        self.assertTrue(700 < x.size <= 800, x.size)
+        self.assertTrue({0, 77, 31_234, 49_999} <= set(x.tolist()))
+        np.testing.assert_array_equal(y, values[x.astype(int)])
+        np.testing.assert_array_equal(thinning.reduced(steps[:700], values[:700], 800), (steps[:700], values[:700]))
+
+    def test_a_gap_stays_a_gap_however_few_points_are_left(self):
+        """Short and long ones, early and late, within one stretch and over many."""
+        steps = np.arange(50_000)
+        values = np.cos(steps / 300.0)
+        gaps = [(100, 140), (9000, 9002), (20_000, 20_500), (30_000, 45_000)]
+        for first, end in gaps:
+            values[first:end] = np.nan
+        for limit in (60, 800):
+            x, y = thinning.reduced(steps, values, limit)
+            self.assertLessEqual(x.size, limit)
+            breaks = np.flatnonzero(np.isnan(y))
+            self.assertEqual([(x[i - 1] + 1, x[i + 1]) for i in breaks], gaps)
+            self.assertTrue((np.diff(x) > 0).all())
+
+    def test_values_at_every_third_step_have_no_gaps_but_theirs(self):
+        steps, values = np.arange(900), np.full(900, np.nan)
+        values[::3] = 1.0
+        self.assertFalse(np.isnan(thinning.reduced(steps, values, 800)[1]).any())
+        values[300:330] = np.nan
+        x, y = thinning.reduced(steps, values, 800)
+        (at,) = np.flatnonzero(np.isnan(y))
+        self.assertEqual((x[at - 1], x[at + 1]), (297, 330))
+
+    def test_more_gaps_than_points_keep_the_widest(self):
+        steps, values = np.arange(10_000), np.ones(10_000)
+        values[::10] = np.nan
+        values[5000:6000] = np.nan
+        x, y = thinning.reduced(steps, values, 60)
+        self.assertLessEqual(x.size, 60)
+        self.assertTrue(any(x[i - 1] < 5001 and x[i + 1] > 5999 for i in np.flatnonzero(np.isnan(y))))
+
+    def test_little_is_nothing_to_reduce(self):
+        for values in ([], [np.nan], [1.0], [np.nan, 2.0]):
+            x, y = thinning.reduced(np.arange(len(values)), np.array(values), 60)
+            self.assertEqual(x.size, np.isfinite(values).sum())
 
 
 if __name__ == "__main__":

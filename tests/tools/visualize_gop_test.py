@@ -9,10 +9,11 @@ import warnings
 
 from figure_case import TOOLS, Case  # first: it finds the tools, and they a Python that has the packages
 
+import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import visualize_gop  # noqa: E402
-from synthetic_run import Shape, make_run  # noqa: E402
+from synthetic_run import add_series  # noqa: E402
 
 FIGURES = [
     "training_curves",
@@ -35,43 +36,28 @@ def png_size(path):
 
 
 def draw(*arguments):
-    """Runs the tool in this process; returns exit code and output. A warning is an error."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), warnings.catch_warnings():
+    """Runs the tool in this process; returns exit code, output and what it said on stderr. A warning is an error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
         warnings.simplefilter("error")
-        code = visualize_gop.main([str(argument) for argument in arguments])
-    return code, out.getvalue()
+        try:
+            code = visualize_gop.main([str(argument) for argument in arguments])
+        except grokscope_io.ToolError as error:
+            code = error.exit_code
+            err.write(str(error))
+    return code, out.getvalue(), err.getvalue()
 
 
 class FilesTest(Case):
     def test_every_figure_of_a_complete_run_as_png_and_pdf(self):
         self.run_of()
-        code, out = draw("--results_dir", self.folder, "--dpi", "50")
+        code, out, _ = draw("--results_dir", self.folder, "--dpi", "50")
         self.assertEqual(code, 0)
         for name in FIGURES:
             width, height = png_size(self.folder / "plots" / f"{name}.png")
             self.assertGreater(min(width, height), 125, name)
             self.assertTrue((self.folder / "plots" / f"{name}.pdf").read_bytes().startswith(b"%PDF"), name)
             self.assertIn(name, out)
-
-    def test_incomplete_runs_still_give_every_figure(self):
-        few, many = ["gop_metrics", "layers"], [name for name in FIGURES if name != "summary"]
-        shapes = {
-            "one tracked epoch": (many, dict(tracked=1, state="running")),
-            "nothing tracked": (many, dict(tracked=0, with_groups=False, with_gop=False)),
-            "gaps": (few, dict(gap=(20, 35), with_gop=False)),
-            "only metrics, two epochs": (few, dict(tracked=2, with_groups=False, with_gop=False)),
-            "nothing but NaN": (few, dict(tracked=9, gap=(0, 9), with_gop=False)),
-        }
-        for name, (figures, shape) in shapes.items():
-            with self.subTest(name):
-                folder = self.folder.parent / name.replace(" ", "_")
-                make_run(folder, Shape(**shape))
-                code, _ = draw(
-                    "--results_dir", folder, "--formats", "png", "--dpi", "60", "--figures", *figures
-                )
-                self.assertEqual(code, 0)
-                self.assertEqual(sorted(path.stem for path in (folder / "plots").iterdir()), sorted(figures))
 
     def test_values_without_a_logarithm(self):
         self.run_of(with_gop=False)
@@ -98,7 +84,7 @@ class FilesTest(Case):
     def test_epochs_folder_figures_and_formats_are_chosen(self):
         self.run_of()
         elsewhere = self.folder.parent / "else/where"
-        code, out = draw(
+        code, out, _ = draw(
             "--results_dir",
             self.folder,
             "--save_dir",
@@ -121,7 +107,7 @@ class FilesTest(Case):
         with h5py.File(self.folder / "metrics.h5", "a") as file:
             length = len(file["observables/step"])
             for i in range(9):
-                file[f"observables/group{i}/value"] = np.arange(length) * float(i)
+                add_series(file, f"observables/group{i}/value", np.arange(length) * float(i))
         draw("--results_dir", self.folder, "--figures", "observables", "--formats", "png", "--dpi", "60")
         self.assertEqual(
             sorted(path.name for path in (self.folder / "plots").iterdir()),
@@ -136,12 +122,49 @@ class FilesTest(Case):
             check=False,
         )
 
+    def test_moments_within_an_epoch_are_chosen(self):
+        self.run_of(tracked=12, steps_per_epoch=48, with_gop=False)
+        options = ["--results_dir", self.folder, "--figures", "eigenvalue_spectrum", "--formats", "svg"]
+        code, out, err = draw(*options, "--epochs", "1", "3", "--steps", "80", "213")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("epoch 1 has 2 spectra, the first is drawn (step 60): --steps chooses others", out)
+        self.assertIn("step 213 has no spectrum, epoch 4, step 220 is drawn in its place", out)
+
+    def test_what_the_summary_leaves_out_is_said(self):
+        self.run_of(with_gop=False)
+        options = ["--results_dir", self.folder, "--formats", "png", "--dpi", "50", "--figures", "summary"]
+        self.assertIn("the summary draws the first 4 of 5 moments", draw(*options, "--epochs", *range(0, 100, 20))[2])
+        self.assertEqual(draw(*options, "--epochs", *range(0, 80, 20))[2], "")
+
+    def test_a_run_that_tracks_nothing(self):
+        """It trained, so that it is drawn; which figures have no data is said, and why."""
+        self.run_of(tracked=20, with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            for name in list(file):
+                if name not in ("training", "events"):
+                    del file[name]
+        (self.folder / "config.json").write_text('{"gop_tracking": {"enabled": false}}')
+        options = ["--results_dir", self.folder, "--formats", "png", "--dpi", "40"]
+        code, out, err = draw(*options, "--epochs", "7")
+        self.assertEqual(code, 0)
+        for name in FIGURES:
+            self.assertIn(f"plots/{name}", out)
+        self.assertIn("--epochs and --steps choose nothing, no spectrum is stored (gop_tracking.enabled is false)", err)
+        for name in ("gop_metrics", "eigenvalue_spectrum", "layers", "subspace_rotation", "observables"):
+            self.assertIn(f"note: {name} has no data (", err)
+        self.assertIn("note: summary has no data in Trace, Effective ranks, Directions, Top eigenvalues, Spectra", err)
+        self.assertNotIn("training_curves", err)
+        code, _, err = draw(*options, "--figures", "gop_metrics", "layers")
+        self.assertEqual(code, 2)
+        self.assertIn("has nothing to draw (gop_tracking.enabled is false)", err)
+
     def test_exit_codes(self):
         self.folder.mkdir()
         for arguments, code, message in (
             (["--results_dir", self.folder], 2, "has no metrics.h5"),
             (["--results_dir", self.folder / "nowhere"], 2, "is no directory"),
             ([], 2, "--results_dir"),
+            (["--results_dir", self.folder, "--figures", "pie_chart"], 2, "invalid choice"),
         ):
             result = self.run_tool(*arguments)
             self.assertEqual(result.returncode, code, result.stderr)
@@ -163,11 +186,15 @@ class FilesTest(Case):
             "--results_dir",
             "--save_dir",
             "--epochs",
+            "--steps",
             "--figures",
             "--formats",
             "--dpi",
             "Exit codes",
             *FIGURES,
+            "study_times",
+            "study_phase",
+            "study_losses",
         ]:
             self.assertIn(word, text)
 
