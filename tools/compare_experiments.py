@@ -64,9 +64,11 @@ def groups_of(runs):
 
 def label_of_seeds(label, count):
     """The label of the first run; for several without its seed, as in "dense,seed=0" or "09_levi+training.seed=1"."""
-    if count == 1:
-        return label
-    return re.sub(r"[,+]?(training\.)?seed=\d+", "", label) + f" ({count} seeds)"
+    return label if count == 1 else name_without_seed(label) + f" ({count} seeds)"
+
+
+def name_without_seed(name):
+    return re.sub(r"[,+]?(training\.)?seed=\d+", "", name)
 
 
 def metric_series(run, metric):

@@ -1,20 +1,20 @@
-"""Which series changed first? Figures over the table of lead_lag.py: one for each experiment, one over all.
+"""Which series changed first? Figures over the rows of lead_lag.py: one for each experiment, one over all.
 """
-import re
-
 import plot_style as style  # first: it finds a Python that has the packages
 
 import numpy as np  # noqa: E402
-from matplotlib.colors import TwoSlopeNorm  # noqa: E402
+from lead_lag_tables import file_name  # noqa: E402
+from matplotlib.colors import ListedColormap, TwoSlopeNorm  # noqa: E402
 
 ROWS = 32  # beyond so many rows the names cannot be read
 LAYER_METRICS = (
-    "gop_trace",
-    "gop_stable_rank",
-    "gop_participation_ratio",
-    "gop_spectral_norm",
-    "gop_entropy_rank",
+    "/gop_trace",
+    "/gop_stable_rank",
+    "/gop_participation_ratio",
+    "/gop_spectral_norm",
+    "/gop_entropy_rank",
 )
+LIGHT = ListedColormap(style.plt.get_cmap("PuOr_r")(np.linspace(0.2, 0.8, 256)))  # black can be read on all of it
 ARROWS = {"up": " ↑", "down": " ↓", None: ""}
 CAVEAT = (
     "Changes by the test of Chu, Stinchcombe and White (1996), the last one before the jump; parameters in "
@@ -32,15 +32,10 @@ def draw_all(rows, verdicts, folder, formats):
         for suffix, chosen in (("", whole_model(mine, verdicts)), ("_layers", of_layers(mine))):
             if chosen or not suffix:
                 name = file_name(experiment) + suffix
-                style.save_figure(experiment_figure(experiment, chosen, verdicts), folder, name, formats)
+                style.save_figure(experiment_figure(experiment, chosen), folder, name, formats)
                 written.append(name)
     style.save_figure(overview(rows, verdicts), folder, "lead_lag_all", formats)
     return written + ["lead_lag_all"]
-
-
-def file_name(experiment):
-    """The name of an experiment's figure and table, without extension."""
-    return "lead_lag_" + re.sub(r"[^\w.-]+", "_", experiment)
 
 
 def whole_model(rows, verdicts):
@@ -63,7 +58,7 @@ def whole_model(rows, verdicts):
 def place(row):
     """Nulls on top, then what leads, then what changed in more than half of the runs, then the rest; of these the
     earliest first."""
-    return not row.is_null(), row.leading != "yes", not is_usual(row), row.onset_ratio
+    return (False,) if row.is_null() else (True, row.leading != "yes", not is_usual(row), row.onset_ratio)
 
 
 def is_usual(row):
@@ -72,19 +67,13 @@ def is_usual(row):
 
 
 def of_layers(rows):
-    """Rows of layers that changed, of a few metrics, below the nulls."""
-    kept = [
-        row
-        for row in rows
-        if row.series.startswith("layers/")
-        and row.series.rsplit("/", 1)[1] in LAYER_METRICS
-        and row.onset_ratio is not None
-    ]
-    nulls = [row for row in rows if row.is_null() and row.onset_ratio is not None]
-    return kept and nulls + sorted(kept, key=place)
+    """Rows of layers that changed, of a few metrics, below the nulls; empty without any."""
+    changed = [row for row in rows if row.onset_ratio is not None]
+    layers = [row for row in changed if row.series.startswith("layers/") and row.series.endswith(LAYER_METRICS)]
+    return layers and sorted(layers + [row for row in changed if row.is_null()], key=place)
 
 
-def experiment_figure(experiment, rows, verdicts):
+def experiment_figure(experiment, rows):
     """Left: when each series changed, as a fraction of the step at which test_acc began to jump. Right: how
     often its alarm came before, how often it is false, and the AUROC. Says what is left out."""
     drawn = rows[:ROWS]
@@ -113,10 +102,10 @@ def experiment_figure(experiment, rows, verdicts):
     )
     right.tick_params(axis="y", length=0)
     style.legend_below(fig, rate_handles()[: 2 if controls else 1])
-    strip = 0.8 / fig.get_figheight()
+    strip = 0.58 / fig.get_figheight()  # for the caption
     fig.get_layout_engine().set(rect=(0, strip, 1, 1 - strip))
     caption = what_is_left_out(rows) + "\n" + CAVEAT
-    fig.text(0.01, 0.26 / fig.get_figheight(), caption, fontsize=5.5, color=style.GREY)
+    fig.text(0.01, 0.27 / fig.get_figheight(), caption, fontsize=6, color=style.GREY)
     return fig
 
 
@@ -145,15 +134,9 @@ def draw_onsets(ax, i, row):
     ax.plot([min(ratios), max(ratios)], [i, i], "-", color=style.GREY, linewidth=0.8, zorder=1)
     for chosen, marker in ((~censored, "o"), (censored, "<")):
         if chosen.any():
-            ax.plot(ratios[chosen], [i] * chosen.sum(), marker, color=colour, markersize=3.6, fillstyle="none")
-    ax.plot(
-        [row.onset_ratio] * 2,
-        [i - 0.33, i + 0.33],
-        "-",
-        color=style.BLACK,
-        linewidth=1.8,
-        solid_capstyle="butt",
-    )
+            place = ratios[chosen], [i] * chosen.sum()
+            ax.plot(*place, marker, color=colour, markersize=4, markerfacecolor="white", zorder=4)
+    ax.plot([row.onset_ratio] * 2, [i - 0.36, i + 0.36], "-", color=style.BLACK, linewidth=1.8, solid_capstyle="butt")
 
 
 def draw_rates(ax, i, row):
@@ -171,19 +154,10 @@ def draw_rates(ax, i, row):
 
 def rate_handles():
     look = {"linestyle": "none", "markersize": 4.5}
+    open_square = {"color": style.VERMILLION, "marker": "s", "fillstyle": "none", **look}
     return [
-        style.plt.Line2D(
-            [], [], color=style.BLUE, marker="o", label="generalising runs (detection rate)", **look
-        ),
-        style.plt.Line2D(
-            [],
-            [],
-            color=style.VERMILLION,
-            marker="s",
-            fillstyle="none",
-            label="controls (false alarms)",
-            **look,
-        ),
+        style.plt.Line2D([], [], color=style.BLUE, marker="o", label="generalising runs (detection rate)", **look),
+        style.plt.Line2D([], [], label="controls (false alarms)", **open_square),
     ]
 
 
@@ -195,7 +169,7 @@ def ratio_axis(ax):
     ax.set_xlim(low, high)
     fine = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3)
     middle = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
-    coarse = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 100)
+    coarse = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 100)
     chosen = fine if high < 6 * low else middle if high < 30 * low else coarse
     ticks = [t for t in chosen if low <= t <= high]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
@@ -242,7 +216,8 @@ def shared_first(cells, experiments):
     def rank(name):
         found = [cells[name, e] for e in experiments if (name, e) in cells]
         leading = sum(row.leading == "yes" for row in found)
-        return not found[0].is_null(), -leading, -len(found), float(np.median([row.onset_ratio for row in found]))
+        earliest = float(np.median([row.onset_ratio for row in found]))
+        return (False,) if found[0].is_null() else (True, -leading, -len(found), earliest)
 
     return sorted(dict.fromkeys(name for name, _ in cells), key=rank)
 
@@ -253,11 +228,10 @@ def draw_cells(ax, names, experiments, cells):
     shown = np.ma.masked_invalid(np.log2(ratios))
     limit = max(float(np.abs(shown).max()), 0.5)
     norm = TwoSlopeNorm(0, -limit, limit)
-    mesh = ax.pcolormesh(shown, cmap="PuOr_r", norm=norm, edgecolors="white", linewidth=1)
+    mesh = ax.pcolormesh(shown, cmap=LIGHT, norm=norm, edgecolors="white", linewidth=1)
     for y, x in zip(*np.nonzero(np.isfinite(ratios))):
         row = cells[names[y], experiments[x]]
         text = ("≤" if row.lead_is else "") + f"{row.onset_ratio:.2f}"
-        text += ("" if row.auroc is None else f" ({row.auroc:.2f})") + ("★" if row.leading == "yes" else "")
-        colour = "white" if abs(shown[y, x]) > 0.6 * limit else "black"
-        ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=6, color=colour)
+        text += ("" if row.auroc is None else f" ({row.auroc:.2f})") + (" ★" if row.leading == "yes" else "")
+        ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=6)
     return mesh

@@ -219,6 +219,14 @@ def tick_labels(ticks):
     ]
 
 
+def value_text(value):
+    """A number, as short as it can be written: 0.4, 2000, 2.15e-5."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.5g}" if value == round(value) else f"{value:.3g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
 def value_axis(ax, log_y):
     """Scales the y axis from what was drawn: logarithmic where asked for and the values span more than a
     factor of 5."""

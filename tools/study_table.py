@@ -17,6 +17,7 @@ WATCHING = re.compile(
     r"|training\.(steps|epochs|batch_size|stop_when|seed|log_\w+)\b.*"
 )
 FEWEST_VALUES = 3  # of a key that is no grid key, to draw a curve over it
+NOBODY_YET = "no member has come that far"
 DERIVED_PHASES = {1: "generalised", 2: "memorised only", 3: "neither"}
 
 
@@ -61,6 +62,11 @@ class Study:
 
     def is_done(self):
         return self.states == "done"
+
+    def remarks(self):
+        """What a figure says below its panels: ["2 of 9 members are not done"], [] where all are."""
+        missing = len(self) - int(self.is_done().sum())
+        return [f"{missing} of {len(self)} members are not done"] if missing else []
 
     def final(self, name):
         """The last finite value of the members' training/<name>, or results/final_<name> where there is one; [n]."""
@@ -159,3 +165,12 @@ def numbers_of(values):
         return np.array([float(value) for value in values])
     except (TypeError, ValueError):
         return None
+
+
+def median(values):
+    """The middle of those that are known, infinite ones among them; NaN without any."""
+    known = np.sort(values[~np.isnan(values)])
+    if not known.size:
+        return np.nan
+    low, high = known[(known.size - 1) // 2], known[known.size // 2]
+    return high if np.isinf(high) else (low + high) / 2

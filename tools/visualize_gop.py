@@ -17,7 +17,7 @@ import plot_study
 import plot_style as style
 import plot_subspace
 import tool_options
-from study_table import Study, is_study
+from study_table import NOBODY_YET, Study, is_study
 
 IN_SUMMARY = 4  # spectra
 PANELS_PER_PAGE = 12
@@ -311,7 +311,7 @@ def draw_study(arguments):
         elif arguments.figures:
             note(f"{name} needs two numeric keys, this study varies {varied}")
     if not draw_all(figures, arguments, study.path / "plots"):
-        raise grokscope_io.ToolError(f"{study.path} has nothing to draw (no member has come that far), wait for one")
+        raise grokscope_io.ToolError(f"{study.path} has nothing to draw ({NOBODY_YET}), wait for one")
 
 
 def of_kind(asked, known, what):

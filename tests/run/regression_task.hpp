@@ -15,20 +15,19 @@ class RegressionTask : public Task {
   TaskInfo info() const override { return info_; }
   void declare(Schemas&) override {}
   void build_data(const TrainingOptions&) override {
-    teacher_ = gaussian_matrix(inputs_, 1, 1, "teacher");
     data_.train = teacher_examples({inputs_, 1, n_train_}, teacher_, 1, "inputs", 0);
     data_.test = teacher_examples({inputs_, 1, 0}, teacher_, 1, "test_inputs", n_train_);
   }
+
+ private:
+  TaskInfo info_;
+  std::int64_t inputs_, n_train_;
 
  protected:
   /// Where the student starts, [1, inputs].
   at::Tensor first_weights() const { return gaussian_matrix(inputs_, 1, 1, "student").t(); }
 
-  at::Tensor teacher_;
-
- private:
-  TaskInfo info_;
-  std::int64_t inputs_, n_train_;
+  const at::Tensor teacher_ = gaussian_matrix(inputs_, 1, 1, "teacher");  ///< data.h5 does not hold it
 };
 
 }  // namespace grokscope

@@ -20,6 +20,7 @@ import gop_factors  # noqa: E402
 import h5py  # noqa: E402
 import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
+import run_files  # noqa: E402
 from synthetic_run import LAYERS, Shape, add_series, make_run  # noqa: E402
 
 
@@ -236,7 +237,7 @@ class RunTest(unittest.TestCase):
 
     def test_few_files_are_open_however_many_runs(self):
         folders = [self.copy(f"many_{i}") for i in range(7)]
-        with mock.patch.object(io, "OPEN_FILES", 3):
+        with mock.patch.object(run_files, "OPEN_FILES", 3):
             runs = [io.open_run(folder) for folder in folders]
             for _ in range(2):
                 for run in runs:
@@ -265,7 +266,7 @@ class RunTest(unittest.TestCase):
         make_run(longer, Shape(tracked=61, with_gop=False))
         self.addCleanup(shutil.rmtree, longer)
         run = io.open_run(folder)
-        with mock.patch.object(io, "OPEN_FILES", 1):
+        with mock.patch.object(run_files, "OPEN_FILES", 1):
             self.assertEqual(run.series("gop_trace").step.size, 60)
             io.open_run(other).names()  # closes it
             os.replace(longer / "metrics.h5", folder / "metrics.h5")

@@ -16,14 +16,18 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import lead_lag  # noqa: E402
+import lead_lag_verdicts  # noqa: E402
 import numpy as np  # noqa: E402
 import plot_lead_lag  # noqa: E402
 import plot_style  # noqa: E402
+from change_point import RESOLUTION  # noqa: E402
 from change_point_test import STEPS, T_MEM, accuracy, bent  # noqa: E402
+from lead_lag_rows import tabulate  # noqa: E402
+from lead_lag_verdicts import judge_all  # noqa: E402
 from synthetic_run import write_table  # noqa: E402
 
 NEVER = 1e9
-EXACT, PERCENT, ERROR = (null.name for null in lead_lag.NULLS)
+EXACT, PERCENT, ERROR = (null.name for null in lead_lag_verdicts.NULLS)
 
 
 def series(values, steps=STEPS):
@@ -154,6 +158,16 @@ class LeadLagTest(Case):
             self.fields("x", "direction", "warned", "controls", "false_alarms", "auroc"), ["up", "3", "3", "0", "1"]
         )
 
+    def test_where_no_run_changed_it_is_said_which_direction_counts(self):
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 0.05, noise=0)}, 7000)
+        write_run(self.folder, "control", {"test_acc": accuracy(NEVER), "x": bent(1500, 2.0)}, None)
+        self.judged()
+        self.assertEqual(self.fields("x", "changed", "direction", "false_alarms", "auroc"), ["0", "down", "1", "0"])
+        runs = {row["kind"]: row for row in self.rows("lead_lag_runs") if row["series"] == "x"}
+        self.assertLess(float(runs["generalising"]["score"]), 1)
+        self.assertGreater(float(runs["control"]["score"]), 1)
+        self.assertLess(float(runs["control"]["onset"]), 2000)
+
     def test_a_bend_after_memorising_does_not_hide_a_later_one(self):
         """In all runs it falls faster from 300 on; in those that generalise it rises from 2,000 on."""
         rise = 10 ** (4 * np.maximum(np.log10(np.maximum(STEPS, 1) / 2000), 0))
@@ -190,10 +204,10 @@ class LeadLagTest(Case):
             self.assertEqual(self.fields("x", "changed", "before"), ["1", expected], name)
         self.assertGreater(float(self.table()["x"]["resolution_steps"]), 1000)
         with grokscope_io.open_run(self.folder / "close/grok") as run:
-            verdict = next(v for v in lead_lag.judge(run) if v.series == "x")
+            verdict = next(v for v in judge_all([run]) if v.series == "x")
         change = verdict.watched.changes[0]
-        self.assertLess(abs(verdict.jump - change.onset), lead_lag.RESOLUTION)
-        self.assertEqual(verdict.lead(change), (0, 0.0))
+        self.assertLess(abs(verdict.jump - change.onset), RESOLUTION)
+        self.assertEqual(verdict.lead(change), 0)
 
     def test_a_change_in_the_baseline_is_marked(self):
         steps = np.unique((100 * 10 ** (np.arange(0, 300) / 100)).astype(int))
@@ -205,9 +219,9 @@ class LeadLagTest(Case):
         self.assertEqual(row["onset_is"], "<=")
         self.assertIn(f">={float(row['lead']):,.0f}", out)
         with grokscope_io.open_run(self.folder / "grok") as run:
-            verdicts = lead_lag.judge(run)
-        shown = plot_lead_lag.whole_model(lead_lag.tabulate(verdicts), verdicts)
-        left = plot_lead_lag.experiment_figure("invented", shown, verdicts).axes[0]
+            verdicts = judge_all([run])
+        shown = plot_lead_lag.whole_model(tabulate(verdicts), verdicts)
+        left = plot_lead_lag.experiment_figure("invented", shown).axes[0]
         self.assertIn("<", [line.get_marker() for line in left.lines])
 
     def test_steps_keep_all_their_digits(self):
@@ -225,7 +239,7 @@ class LeadLagTest(Case):
     def test_the_jump_is_read_on_the_clock_of_the_series(self):
         reference = series([0.0, 1.0, 2.0], np.array([0, 10, 20]))
         np.testing.assert_array_equal(
-            lead_lag.sampled_at(reference, np.array([-1, 0, 9, 10, 25])).values, [np.nan, 0, 0, 1, 2]
+            lead_lag_verdicts.sampled_at(reference, np.array([-1, 0, 9, 10, 25])), [np.nan, 0, 0, 1, 2]
         )
 
 
@@ -444,10 +458,10 @@ class FigureTest(Case):
     def figure_of(self, columns):
         write_run(self.folder, "grok", {"test_acc": accuracy(6000), **columns}, 7000)
         with grokscope_io.open_run(self.folder / "grok") as run:
-            verdicts = lead_lag.judge(run)
-        rows = lead_lag.tabulate(verdicts)
+            verdicts = judge_all([run])
+        rows = tabulate(verdicts)
         shown = plot_lead_lag.whole_model(rows, verdicts)
-        return rows, shown, plot_lead_lag.experiment_figure("invented", shown, verdicts), verdicts
+        return rows, shown, plot_lead_lag.experiment_figure("invented", shown), verdicts
 
     def test_equal_series_are_drawn_once(self):
         values = bent(1500, 2.0)

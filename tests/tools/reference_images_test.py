@@ -17,7 +17,6 @@ import animate  # noqa: E402
 import compare_experiments  # noqa: E402
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
-import lead_lag  # noqa: E402
 import lead_lag_test  # noqa: E402
 import numpy as np  # noqa: E402
 import plot_lead_lag  # noqa: E402
@@ -25,6 +24,8 @@ import plot_study  # noqa: E402
 import plot_style as style  # noqa: E402
 import synthetic_study  # noqa: E402
 import visualize_gop  # noqa: E402
+from lead_lag_rows import tabulate  # noqa: E402
+from lead_lag_verdicts import judge_all  # noqa: E402
 from study_table import Study  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
@@ -109,11 +110,11 @@ def lead_lag_figures(folder):
     case = lead_lag_test.LeadLagTest()
     case.folder = folder
     case.write_experiment()
-    verdicts = [v for run in grokscope_io.open_runs([str(folder)]) for v in lead_lag.judge(run)]
-    rows = lead_lag.tabulate(verdicts)
+    verdicts = judge_all(grokscope_io.open_runs([str(folder)]))
+    rows = tabulate(verdicts)
     whole = plot_lead_lag.whole_model(rows, verdicts)
     return {
-        "lead_lag": plot_lead_lag.experiment_figure("invented", whole, verdicts),
+        "lead_lag": plot_lead_lag.experiment_figure("invented", whole),
         "lead_lag_all": plot_lead_lag.overview(rows, verdicts),
     }
 

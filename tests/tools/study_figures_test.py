@@ -9,10 +9,11 @@ from figure_case import FolderCase  # first: it finds the tools, and they a Pyth
 import grokscope_io  # noqa: E402
 import numpy as np  # noqa: E402
 import plot_study  # noqa: E402
+import plot_study_maps as maps  # noqa: E402
 import plot_style as style  # noqa: E402
 import synthetic_study as synthetic  # noqa: E402
 import visualize_gop  # noqa: E402
-from study_table import Study, is_study  # noqa: E402
+from study_table import Study, is_study, median  # noqa: E402
 from synthetic_study import member  # noqa: E402
 
 NEVER = np.nan
@@ -170,10 +171,10 @@ class CurveTest(Case):
         self.assertEqual((by_scale.get_xscale(), by_norm.get_xscale(), by_norm.get_yscale()), ("log",) * 3)
 
     def test_a_median_with_a_seed_that_never_got_there(self):
-        self.assertEqual(plot_study.median(np.array([3.0, np.inf, 5])), 5)
-        self.assertEqual(plot_study.median(np.array([3.0, np.inf])), np.inf)
-        self.assertEqual(plot_study.median(np.array([3.0, np.nan, 5])), 4)
-        self.assertTrue(np.isnan(plot_study.median(np.array([np.nan]))))
+        self.assertEqual(median(np.array([3.0, np.inf, 5])), 5)
+        self.assertEqual(median(np.array([3.0, np.inf])), np.inf)
+        self.assertEqual(median(np.array([3.0, np.nan, 5])), 4)
+        self.assertTrue(np.isnan(median(np.array([np.nan]))))
 
     def test_members_that_are_not_done_are_neither_points_nor_never(self):
         members = [member(f"a={a}", t_gen=1000.0 * a, overrides={"x.a": a}) for a in (1, 2, 3)]
@@ -183,11 +184,25 @@ class CurveTest(Case):
         self.assertIn("1 of 3 members are not done", self.texts(fig.axes[0]))
         self.assertIn("(running, 2 of 3 members done)", fig._suptitle.get_text())
 
+    def test_where_nobody_generalised_only_the_triangles_are_left(self):
+        members = [
+            member(f"a={a},b={b}", t_gen=NEVER, overrides={"x.a": a, "x.b": b}) for a in (1, 2, 3) for b in (1, 2, 3, 4)
+        ]
+        study = self.study(members, ["x.a", "x.b"])
+        (fig,) = plot_study.study_times(study)
+        t_gen = fig.axes[1]
+        self.assertEqual(self.triangles(t_gen), [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
+        self.assertEqual(list(t_gen.get_yticks()), [])
+        names = [text.get_text() for text in fig.legends[0].get_texts()]
+        self.assertEqual(names, ["b 1", "b 2", "b 3", "b 4"])
+        (fig,) = plot_study.study_phase(study)
+        self.assertIn("no member got there", self.texts(fig.axes[1]))
+
     def test_tick_labels(self):
         for value, text in ((0, "0"), (0.4, "0.4"), (2000, "2000"), (2.15e-5, "2.15e-5"), (1e-4, "1e-4"), (1111, "1111")):
-            self.assertEqual(plot_study.value_text(value), text)
+            self.assertEqual(style.value_text(value), text)
         for value, text in ((0, "0"), (743, "743"), (9100, "9.1k"), (19_000, "19k"), (0.031, "0.031"), (3.2e-5, "3.2e-5")):
-            self.assertEqual(plot_study.short(value), text)
+            self.assertEqual(maps.short(value), text)
 
 
 class MapTest(Case):
@@ -213,7 +228,7 @@ class MapTest(Case):
         self.assertEqual(labels, counted + ["not done"])
         written = {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in ax.texts}
         self.assertEqual((written[0, 0], written[9, 0], len(written)), ("1", "3", 109))
-        self.assertEqual({patch.get_hatch() for patch in ax.patches}, set(plot_study.HATCHES[:4]))
+        self.assertEqual({patch.get_hatch() for patch in ax.patches}, set(maps.HATCHES[:4]))
 
     def test_times_have_a_scale_and_what_never_came_is_hatched(self):
         study = Study(self.folder / "study")
@@ -227,8 +242,8 @@ class MapTest(Case):
         self.assertNotIn((9.0, 10.0), hatched)  # that one is not done
 
     def test_the_most_frequent_of_several_seeds(self):
-        self.assertEqual(plot_study.most_frequent(np.array([2.0, 3, 3, np.nan])), 3)
-        self.assertTrue(np.isnan(plot_study.most_frequent(np.array([np.nan]))))
+        self.assertEqual(maps.most_frequent(np.array([2.0, 3, 3, np.nan])), 3)
+        self.assertTrue(np.isnan(maps.most_frequent(np.array([np.nan]))))
         members = [
             member(f"a={a},b={b}", seed, t_gen=1000.0 * (seed + 1), overrides={"x.a": a, "x.b": b}, results={"phase": 1 + (seed > 0)})
             for a in (1, 2)
@@ -244,7 +259,7 @@ class MapTest(Case):
     def test_colours_differ_in_grey(self):
         from matplotlib.colors import to_rgb
 
-        greys = sorted(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) for colour in plot_study.PHASES[:4])
+        greys = sorted(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) for colour in maps.PHASES[:4])
         self.assertGreater(np.diff(greys).min(), 0.03)
 
     def test_the_tool_writes_the_three_figures(self):

@@ -13,8 +13,8 @@ if(NOT GROKSCOPE_PYTHON)
                       "install python3-h5py python3-numpy python3-matplotlib or set GROKSCOPE_PYTHON")
 endif()
 
-foreach(name IN ITEMS grokscope_io thinning plots visualize_gop awkward_runs study_figures compare_experiments change_point lead_lag animate report
-             export_series reference_images fetch_data status sweep)
+foreach(name IN ITEMS grokscope_io thinning plots visualize_gop awkward_runs study_figures compare_experiments change_point chance lead_lag
+             animate report export_series reference_images fetch_data status sweep)
   add_test(NAME tools.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py")
   set_tests_properties(tools.${name} PROPERTIES TIMEOUT 300 PROCESSORS 1
                        ENVIRONMENT "OMP_NUM_THREADS=1;OPENBLAS_NUM_THREADS=1;PYTHONDONTWRITEBYTECODE=1")
