@@ -19,7 +19,8 @@ import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600}
-SPARSE = ["gop_tracking.layer_spectra=0", "gop_tracking.covariance_spectra=0"]  # every moment the same
+SPARSE = ["gop_tracking.layer_spectra=0", "gop_tracking.covariance_spectra=0",  # every moment the same
+          "training.log_interval=100000"]  # and nothing between them but steps
 CASES = [
     ("quick/09_levi_linear.yaml", ["training.epochs=200", "gop_tracking.frequency=40"]),
     ("quick/08_doshi_polynomials.yaml", ["training.epochs=40", "gop_tracking.frequency=10"]),
