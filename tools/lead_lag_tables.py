@@ -202,8 +202,9 @@ def excess(row):
 def print_rows(rows):
     if not rows:
         return
+    width = max(len(row.series) for row in rows)
     print(
-        f"{'series':44} {'':4} {'changed':>7} {'lead (steps)':>13} {'range':>19} {'>nulls':>6} {'warned':>6} "
+        f"{'series':{width}} {'':4} {'changed':>7} {'lead (steps)':>13} {'range':>19} {'>nulls':>6} {'warned':>6} "
         f"{'false':>6} {'AUROC':>5} {'p':>6} {'p (any)':>7}"
     )
     for row in rows:
@@ -212,7 +213,7 @@ def print_rows(rows):
         counts = [f"{n}/{row.generalising}" for n in (row.changed, row.before_nulls, row.warned)]
         chances = [number(row.auroc, ".2f"), number(row.auroc_p, ".3f"), number(row.auroc_p_any, ".3f")]
         print(
-            f"{row.series[-44:]:44} {row.direction or '-':4} {counts[0]:>7} {lead:>13} {spread:>19} {counts[1]:>6} "
+            f"{row.series:{width}} {row.direction or '-':4} {counts[0]:>7} {lead:>13} {spread:>19} {counts[1]:>6} "
             f"{counts[2]:>6} {f'{row.false_alarms}/{row.controls}':>6} {chances[0]:>5} {chances[1]:>6} {chances[2]:>7}"
         )
 
