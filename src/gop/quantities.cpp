@@ -81,6 +81,12 @@ const char* matrix_of(Definition definition) {
 
 }  // namespace
 
+std::vector<std::string> gop_quantity_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : kCatalogue) names.emplace_back(entry.name);
+  return names;
+}
+
 Quantity gop_quantity(const std::string& prefix, const std::string& name) {
   for (const auto& entry : kCatalogue) {
     if (name == entry.name) return {prefix + name, entry.long_name, entry.units, entry.definition};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/record.hpp"
 
@@ -14,6 +15,9 @@ enum class Definition {
   covariance,     ///< the same of g_i - gbar
   mean,           ///< gbar gbar^T
 };
+
+/// The names of all of them.
+std::vector<std::string> gop_quantity_names();
 
 /// The quantity `name` ("gop_trace") placed under `prefix` ("" or "layers/embed/"), of a C that is named elsewhere;
 /// InternalError for an unknown name.

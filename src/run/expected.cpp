@@ -11,6 +11,7 @@
 
 #include "base/record.hpp"
 #include "base/text.hpp"
+#include "gop/quantities.hpp"
 #include "io/hdf5.hpp"
 
 namespace grokscope {
@@ -248,18 +249,17 @@ Verdict verdict_on(const Expectation& e, const FindPlaces& find_places) {
 
 using Names = std::vector<std::string>;
 
+/// What stands at the root of every metrics.h5: tracked moments.
+Names root_datasets() {
+  auto names = gop_quantity_names();
+  names.insert(names.end(), {"epoch", "step", "train_loss", "test_loss", "train_acc", "test_acc", "tracked_ids"});
+  return names;
+}
+
 /// The datasets of every metrics.h5 by their group, "" being the root. An empty list: only the run itself knows.
 const std::map<std::string, Names>& known_datasets() {
   static const std::map<std::string, Names> known{
-      {"",
-       {"epoch", "step", "train_loss", "test_loss", "train_acc", "test_acc", "gop_trace",
-        "gop_frobenius_norm", "gop_spectral_norm", "gop_nuclear_norm", "gop_rank", "gop_rank_curve",
-        "gop_condition_number", "gop_determinant", "gop_log_determinant", "gop_log_pseudo_determinant",
-        "gop_logdet_regularised", "gop_singular", "gop_eigenvalue_max", "gop_eigenvalue_min",
-        "gop_eigenvalue_mean", "gop_eigenvalue_std", "gop_top_k_cumulative_variance", "gop_stable_rank",
-        "gop_participation_ratio", "gop_entropy_rank", "gop_mean_gradient_norm",
-        "gop_mean_gradient_alignment", "gop_subspace_overlap", "eigenvalues_top_k", "eigenvalues",
-        "noise_floor", "tracked_ids"}},
+      {"", root_datasets()},
       {"training", {"epoch", "step", "train_loss", "test_loss", "train_acc", "test_acc", "weight_norm"}},
       {"events", {"t_mem", "t_gen", "t_mem_step", "t_gen_step", "t_mem_epoch", "t_gen_epoch"}},
       {"observables", {}},
