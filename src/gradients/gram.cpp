@@ -1,6 +1,8 @@
 #include "gradients/gram.hpp"
 
-#include "gradients/factor_gram.hpp"
+#include <algorithm>
+
+#include "gradients/parameter_gram.hpp"
 
 namespace grokscope {
 namespace {
@@ -13,17 +15,19 @@ std::vector<std::int64_t> global_indices(const BlockCyclic& dist, int process) {
   return indices;
 }
 
-/// Adds one tile to the caller's storage, from wherever the taps are.
-void add_to(const BlockCyclicTarget& target, GramKernel kernel, const Tap& a, IndexRange rows, const Tap& b, IndexRange cols) {
+/// Hands a block of the caller's storage to `add`, on the device where the taps are.
+void add_to(const BlockCyclicTarget& target, IndexRange rows, IndexRange cols, at::Device device,
+            const std::function<void(at::Tensor&)>& add) {
+  if (rows.size() <= 0 || cols.size() <= 0) return;
   double* corner = target.local.data() + rows.begin + cols.begin * target.ld;
-  auto tile = at::from_blob(corner, {rows.size(), cols.size()}, {1, target.ld}, at::kDouble);
-  const auto& use = a.uses.front();
-  const auto device = use.out.values.defined() ? use.out.values.device() : use.in.values.device();
-  if (device.is_cpu()) return add_gram_tile(kernel, a, rows, b, cols, tile);
+  auto block = at::from_blob(corner, {rows.size(), cols.size()}, {1, target.ld}, at::kDouble);
+  if (device.is_cpu()) return add(block);
   auto on_device = at::zeros({cols.size(), rows.size()}, at::TensorOptions(device).dtype(at::kDouble)).t();
-  add_gram_tile(kernel, a, rows, b, cols, on_device);
-  tile.add_(on_device.to(at::kCPU));
+  add(on_device);
+  block.add_(on_device.to(at::kCPU));
 }
+
+IndexRange strip(std::int64_t step, std::int64_t n) { return {std::min(step * kGramTile, n), std::min((step + 1) * kGramTile, n)}; }
 
 }  // namespace
 
@@ -54,22 +58,31 @@ void GramBuilder::add_parameter(IndexRange parameter, Part part, const BlockCycl
     return to_double(taps.taps.front());
   };
   const auto rows_tap = fetch(*g_, rows_);
-  const auto cols_tap = same_taps_ ? rows_tap : fetch(*g2_, cols_);
-  const auto kernel = cheaper_kernel(rows_tap);
-  const int rank = g_->comm().rank();
-  const auto n_rows = static_cast<std::int64_t>(rows_[static_cast<std::size_t>(rank)].size());
-  const auto n_cols = static_cast<std::int64_t>(cols_[static_cast<std::size_t>(rank)].size());
+  const auto cols_tap = same_taps_ ? Tap{} : fetch(*g2_, cols_);
+  const auto me = static_cast<std::size_t>(g_->comm().rank());
+  const auto n_rows = static_cast<std::int64_t>(rows_[me].size()), n_cols = static_cast<std::int64_t>(cols_[me].size());
+  const TapOf of_rows{rows_tap, n_rows};
+  const ParameterGram gram(of_rows, same_taps_ ? of_rows : TapOf{cols_tap, n_cols});
+  const int rank = g_->comm().rank(), my_row = target.grid_row(rank), my_col = target.grid_col(rank);
+  const auto add = [&](IndexRange rows, IndexRange cols, auto part_of_gram) {
+    add_to(target, rows, cols, gram.device(), [&](at::Tensor& block) { (gram.*part_of_gram)(rows, cols, block); });
+  };
   // Process 0 of each dimension holds most: every rank makes as many steps as that one, so that polls match.
-  const auto row_steps = (target.row_dist.local_count(0) + kGramTile - 1) / kGramTile;
-  for (std::int64_t step = 0; step < row_steps; ++step) {
+  const auto most = std::max(target.row_dist.local_count(0), target.col_dist.local_count(0));
+  for (std::int64_t step = 0; step < (most + kGramTile - 1) / kGramTile; ++step) {
     poll();
-    const IndexRange rows{std::min(step * kGramTile, n_rows), std::min((step + 1) * kGramTile, n_rows)};
-    if (rows.size() == 0) continue;
-    const auto last_row = target.row_dist.global_index(rows.end - 1, target.grid_row(rank));
-    // Nothing right of the diagonal of the last row is wanted.
-    const auto col_end = part == Part::whole ? n_cols : target.col_dist.local_lower_bound(last_row + 1, target.grid_col(rank));
-    for (std::int64_t begin = 0; begin < col_end; begin += kGramTile) {
-      add_to(target, kernel, rows_tap, rows, cols_tap, {begin, std::min(begin + kGramTile, col_end)});
+    if (const auto rows = strip(step, n_rows); rows.size() > 0) {
+      // Nothing right of the diagonal of the last row is wanted.
+      const auto last = target.row_dist.global_index(rows.end - 1, my_row);
+      const auto end = part == Part::whole ? n_cols : target.col_dist.local_lower_bound(last + 1, my_col);
+      for (std::int64_t tile = 0; tile * kGramTile < end; ++tile) add(rows, strip(tile, end), &ParameterGram::add_tile);
+      if (gram.has_repeated_cols()) add(rows, {0, end}, &ParameterGram::add_repeated_cols);
+    }
+    if (const auto cols = strip(step, n_cols); cols.size() > 0 && gram.has_repeated_rows()) {
+      // Nor above the diagonal of the first column.
+      const auto first = target.col_dist.global_index(cols.begin, my_col);
+      const auto begin = part == Part::whole ? 0 : target.row_dist.local_lower_bound(first, my_row);
+      add({begin, n_rows}, cols, &ParameterGram::add_repeated_rows);
     }
   }
 }

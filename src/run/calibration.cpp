@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "base/timer.hpp"
-#include "gradients/factor_gram.hpp"
+#include "gradients/parameter_gram.hpp"
 #include "io/durable_file.hpp"
 
 namespace grokscope {
@@ -108,11 +108,14 @@ MachineRates measure_machine(const fs::path& folder, const MachineRates& known) 
   return rates;
 }
 
-ModelTimes measure_model(const RunConfiguration& c) {
+ModelTimes measure_model(const RunConfiguration& c, std::int64_t tracked) {
   const auto taps = pass_of(c, std::min(kGramTile, c.task->data().train.size()), Taping::on).taps;
-  double macs = 0;
-  for (const auto& tap : taps.taps) macs += gram_macs_per_pair(tap);
-  return {time_passes(c, Taping::off), time_passes(c, Taping::on), pair_seconds(taps, macs)};
+  double macs = 0, expected = 0;
+  for (const auto& tap : taps.taps) {
+    macs += gram_macs_per_pair(tap);
+    expected += expected_macs_per_pair({tap, taps.n}, tracked);
+  }
+  return {time_passes(c, Taping::off), time_passes(c, Taping::on), pair_seconds(taps, macs) * expected / macs};
 }
 
 }  // namespace grokscope

@@ -15,8 +15,8 @@ namespace grokscope {
 /// are those of `known`. Local.
 MachineRates measure_machine(const std::filesystem::path& folder, const MachineRates& known);
 
-/// Times passes of a few and of many training examples, and one tile of the Gram matrix. The task has data and model.
-/// Local.
-ModelTimes measure_model(const RunConfiguration& configuration);
+/// Times passes of a few and of many training examples, and one tile of the Gram matrix, less what inputs save that repeat
+/// among `tracked` examples. The task has data and model. Local.
+ModelTimes measure_model(const RunConfiguration& configuration, std::int64_t tracked);
 
 }  // namespace grokscope

@@ -106,7 +106,7 @@ Findings find(const RunConfiguration& c, const PlanRequest& request) {
     const Stopwatch watch;
     set_threads(static_cast<int>(c.limits.threads_per_rank));
     if (!request.has_machine) f.rates = measure_machine(c.run_directory, request.rates);
-    f.times = measure_model(c);
+    f.times = measure_model(c, f.work.tracked);
     f.calibration_s = watch.seconds();
   } else {
     f.times = guess_times(f.work, f.rates);

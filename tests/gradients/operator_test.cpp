@@ -9,9 +9,9 @@
 #include "every_rank_test.hpp"
 #include "gop/small_models.hpp"
 #include "gradients/explicit_gradients.hpp"
-#include "gradients/factor_gram.hpp"
 #include "gradients/gram.hpp"
 #include "gradients/panel.hpp"
+#include "gradients/parameter_gram.hpp"
 #include "gradients/peak_memory.hpp"
 #include "gradients/products.hpp"
 #include "nn/embedding_mlp.hpp"
@@ -177,6 +177,35 @@ TEST_F(OperatorTest, GramBetweenTwoSplitsEqualsExplicitGradients) {
     LocalMatrix k(19, 12, 4, grids().back(), comm.rank());
     GramBuilder(g, g2, k.target).add({0, g.cols()}, Part::whole, k.target, kNoPoll);
     EXPECT_LT(k.worst(whole, false), 1e-12) << first[i].name;
+  }
+}
+
+/// Equations of five residues: in the first block a constant, or one of few rows, stands at most tokens.
+SmallModel equations_of_few_residues(std::int64_t n, const char* seed) {
+  auto shape = power_shape();
+  shape.vocabulary = 12, shape.d_model = 8, shape.heads = 2, shape.d_mlp = 20;
+  auto inputs = residues(n, 5, seed, 6) + 5;
+  for (const auto& f : shape.fixed_tokens) inputs.select(1, f.position).fill_(f.token);
+  return {"equations", std::make_shared<Transformer>(shape, 3), token_cross_entropy(at::kDouble), inputs,
+          residues(n, 12, "y", 2)};
+}
+
+TEST_F(OperatorTest, InputsThatRepeatAreUsedOnceAndChangeNothing) {
+  const auto m = equations_of_few_residues(600, "x"), other = equations_of_few_residues(300, "z");
+  const auto rows = explicit_gradients(*m.model, *m.loss, m.inputs, m.targets);
+  const auto cols = explicit_gradients(*other.model, *other.loss, other.inputs, other.targets);
+  const auto g = gradients_of(m), g2 = gradients_of(other);
+  for (const auto& grid : grids()) {
+    for (const auto part : {Part::whole, Part::lower}) {
+      LocalMatrix k(600, 600, 32, grid, comm.rank());
+      GramBuilder(g, g, k.target).add({0, g.cols()}, part, k.target, kNoPoll);
+      EXPECT_LT(k.worst(rows.mm(rows.t()), part == Part::lower), 1e-12) << grid.first << "x" << grid.second;
+      if (part == Part::whole || grid != std::pair{1, 1} || !comm.is_root()) continue;
+      EXPECT_EQ(k.values[static_cast<std::size_t>(599 * k.target.ld)], 0) << "a tile above the diagonal was made";
+    }
+    LocalMatrix k(600, 300, 32, grid, comm.rank());
+    GramBuilder(g, g2, k.target).add({0, g.cols()}, Part::whole, k.target, kNoPoll);
+    EXPECT_LT(k.worst(rows.mm(cols.t()), false), 1e-12) << grid.first << "x" << grid.second;
   }
 }
 
@@ -452,6 +481,57 @@ TEST(FactorGram, CountsTheMacsOfPaper01) {
   const double last = 4 * (2 * 2 * d + 2 * (d + m)) + 4 * d  // two tokens
                       + 2 * 4 * 4 * (d / 4 + d);             // W_K and W_V by query and head
   EXPECT_NEAR(total, embedding + first + last + 4 * (d + 239), 1e-9);
+}
+
+/// Three tokens, d_in 30 and d_out 40: a constant, one of five rows, and rows of their own.
+Tap tap_with_repeated_inputs(std::int64_t n) {
+  auto in = normal_init({n, 3, 30}, 1, 8, "in");
+  in.select(1, 0).copy_(normal_init({30}, 1, 8, "constant").expand({n, 30}));
+  in.select(1, 1).copy_(normal_init({5, 30}, 1, 8, "five").index_select(0, residues(n, 5, "which", 1).reshape({-1})));
+  const Use use{Factor::dense(normal_init({n, 3, 40}, 1, 8, "out"), 1, 3), Factor::dense(in, 1, 3), 1, 3};
+  return {"W", "W", 0, 40, 30, false, {use}};
+}
+
+TEST(RepeatedInputs, EveryPairOfTokensHasOnePart) {
+  const auto tap = tap_with_repeated_inputs(90);
+  const RepeatedInputs repeated(tap, 90);
+  ASSERT_FALSE(repeated.empty());
+  EXPECT_EQ(repeated.others().uses[0].tokens, 1);
+  EXPECT_TRUE(repeated.others().uses[0].in.values.select(2, 0).equal(tap.uses[0].in.values.select(2, 2)));
+  const auto g = materialise(tap, 90), others = materialise(repeated.others(), 90);
+  for (const bool by_columns : {false, true}) {  // both layouts
+    auto block = by_columns ? at::ones({30, 70}, at::kDouble).t() : at::ones({70, 30}, at::kDouble);
+    repeated.add({20, 90}, tap, {5, 35}, block);
+    const auto expected = 1 + (g - others).slice(0, 20, 90).mm(g.slice(0, 5, 35).t());
+    EXPECT_LT(relative_error(block, expected), 1e-12) << by_columns;
+  }
+  const ParameterGram gram({tap, 90}, {tap, 90});
+  const double made = 2 * (1 + 5) / 90.0;  // v of both tokens, twice since only half of the pairs are wanted
+  EXPECT_NEAR(gram.macs_per_pair(), (30 + 40) + 2 * (40 + 40) + made * (3 + 1) * (30 + 40), 1e-12);
+  EXPECT_NEAR(expected_macs_per_pair({slice_rows(tap, {0, 40}), 40}, 90), gram.macs_per_pair(), 1e-12);
+}
+
+TEST(RepeatedInputs, OnlyInputsThatAreEqualToTheLastBitRepeat) {
+  auto tap = tap_with_repeated_inputs(90);
+  auto in = tap.uses[0].in.values;
+  in[17][0][0][0] = std::nextafter(in[17][0][0][0].item<double>(), 10.0);
+  const RepeatedInputs repeated(tap, 90);
+  const double made = 2 * (2 + 5) / 90.0;
+  EXPECT_NEAR(repeated.macs_per_pair(3), 2 * 40 + made * 3 * (30 + 40), 1e-12);
+  EXPECT_EQ(repeated.macs_per_pair(0), 0);
+  EXPECT_TRUE(RepeatedInputs(slice_rows(tap, {0, 7}), 7).empty()) << "an input must serve eight examples";
+  EXPECT_TRUE(RepeatedInputs(slice_rows(tap, {0, 0}), 0).empty());
+}
+
+TEST(RepeatedInputs, AreNotUsedWhereTheySaveNothing) {
+  for (const std::int64_t inputs : {1, 10}) {
+    const auto in = at::stack({at::arange(80, at::kDouble).remainder(inputs), at::ones({80}, at::kDouble)}, 1);
+    const Tap tap{"W", "W", 0, 30, 2, false, {{Factor::dense(normal_init({80, 30}, 1, 8, "out")), Factor::dense(in)}}};
+    ASSERT_FALSE(RepeatedInputs(tap, 80).empty());
+    const ParameterGram gram({tap, 80}, {tap, 80});
+    EXPECT_EQ(gram.has_repeated_rows(), inputs == 1);
+    EXPECT_NEAR(gram.macs_per_pair(), inputs == 1 ? 30 + 2 / 80.0 * (2 + 30) : 2 + 30, 1e-12);
+  }
 }
 
 TEST(FactorGram, CountsTheMacsOfPaper03) {
