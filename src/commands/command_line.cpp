@@ -254,6 +254,7 @@ int run_command(int argc, char** argv, Experiments experiments) {
   auto* list = app.add_subcommand("list", "Names the experiments.");
   auto* describe = app.add_subcommand("describe", "Every key of an experiment, or of a study: type, unit, default, range, meaning.");
   describe->add_option("name", a.name, "an experiment, or study")->required();
+  app.set_version_flag("--version", [] { return version_text(); }, "the same as the command version");
   auto* version = app.add_subcommand("version", "Versions of this build and its libraries.");
 
   try {

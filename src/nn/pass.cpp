@@ -29,7 +29,8 @@ Pass backward_pass(const Model& model, const Loss& loss, const at::Tensor& input
 
   at::NoGradGuard no_grad;
   Pass pass;
-  pass.loss_sum = losses.detach().to(at::kDouble).sum().item<double>();
+  const bool is_exact = losses.scalar_type() == at::kDouble;
+  pass.loss_sum = (is_exact ? total.detach() : losses.detach().to(at::kDouble).sum()).item<double>();
   pass.outputs = outputs.detach();
   const auto split = gradients.begin() + static_cast<std::ptrdiff_t>(parameter_count);
   pass.gradients.assign(gradients.begin(), split);
