@@ -2,9 +2,9 @@
 # find_package(grokscope) and link grokscope::commands; tools, configurations and job scripts in share/grokscope; a modulefile.
 include(CMakePackageConfigHelpers)
 
-# The tools import each other from the folder that they are in.
+# The commands import the package that lies beside them.
 install(DIRECTORY tools/ DESTINATION ${CMAKE_INSTALL_DATADIR}/grokscope/tools USE_SOURCE_PERMISSIONS
-        FILES_MATCHING PATTERN "*.py" PATTERN "report_page.*" PATTERN "__pycache__" EXCLUDE PATTERN "packaging" EXCLUDE)
+        FILES_MATCHING PATTERN "*.py" PATTERN "page.css" PATTERN "page.js" PATTERN "__pycache__" EXCLUDE PATTERN "packaging" EXCLUDE)
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/grokscope)
 install(DIRECTORY slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/grokscope USE_SOURCE_PERMISSIONS
         PATTERN "env.sh" EXCLUDE)

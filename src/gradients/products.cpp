@@ -151,36 +151,45 @@ at::Tensor gather_rows(const Communicator& comm, const at::Tensor& mine, std::in
   return result;
 }
 
+/// Calls visit(columns) for parts of `k` columns of `length` that hold as many numbers as `numbers` at most, or one column.
+template <class Visit>
+void for_each_block(std::int64_t k, std::int64_t length, std::int64_t numbers, Visit visit) {
+  const auto at_once = std::max<std::int64_t>(1, numbers / std::max<std::int64_t>(1, length));
+  for (std::int64_t begin = 0; begin < k; begin += at_once) visit(IndexRange{begin, std::min(begin + at_once, k)});
+}
+
 }  // namespace
 
-at::Tensor weighted_sum(const GradientMatrix& g, const at::Tensor& weights) {
+at::Tensor weighted_sum(const GradientMatrix& g, const at::Tensor& weights, std::int64_t numbers) {
   require(weights.dim() == 2 && weights.size(0) == g.rows(), "weights must be [N, k]");
-  const auto k = weights.size(1);
   const auto mine = weights.slice(0, g.my_rows().begin, g.my_rows().end);
-  const auto share = even_share(g.cols(), g.comm().size(), g.comm().rank());
-  auto result = at::empty({share.size(), k}, at::kDouble);
-  auto whole = at::zeros({g.cols(), k}, at::kDouble);
-  for (const auto& tap : g.mine().taps) {
-    whole.slice(0, tap.offset, tap.offset + tap.size()) += weighted_parameter(tap, mine);
-  }
-  for (std::int64_t c = 0; c < k; ++c) {
-    const auto column = whole.select(1, c).contiguous();
-    const auto sum = g.comm().sum_and_scatter<double>({column.data_ptr<double>(), static_cast<std::size_t>(g.cols())});
-    result.select(1, c).copy_(at::from_blob(const_cast<double*>(sum.data()), {share.size()}, at::kDouble));
-  }
+  auto result = at::empty({even_share(g.cols(), g.comm().size(), g.comm().rank()).size(), weights.size(1)}, at::kDouble);
+  for_each_block(weights.size(1), g.cols(), numbers, [&](IndexRange columns) {
+    const auto some = mine.slice(1, columns.begin, columns.end);
+    auto whole = at::empty({columns.size(), g.cols()}, at::kDouble);
+    for (const auto& tap : g.mine().taps) {
+      whole.slice(1, tap.offset, tap.offset + tap.size()).copy_(weighted_parameter(tap, some).t());
+    }
+    for (std::int64_t c = 0; c < columns.size(); ++c) {
+      const auto sum = g.comm().sum_and_scatter<double>({whole[c].data_ptr<double>(), static_cast<std::size_t>(g.cols())});
+      result.select(1, columns.begin + c).copy_(at::from_blob(const_cast<double*>(sum.data()), {result.size(0)}, at::kDouble));
+    }
+  });
   return result;
 }
 
-at::Tensor apply(const GradientMatrix& g, const at::Tensor& vectors) {
-  const auto u = gather_rows(g.comm(), vectors, g.cols());
+at::Tensor apply(const GradientMatrix& g, const at::Tensor& vectors, std::int64_t numbers) {
   const auto n = g.mine().n;
-  auto mine = at::zeros({n, u.size(1)}, at::kDouble);
-  for (std::int64_t begin = 0; begin < n; begin += kExampleChunk) {
-    const auto end = std::min(begin + kExampleChunk, n);
-    const auto part = slice_rows(g.mine(), {begin, end});
-    auto rows = mine.slice(0, begin, end);
-    for (const auto& tap : part.taps) add_applied(tap, u.slice(0, tap.offset, tap.offset + tap.size()), rows);
-  }
+  auto mine = at::zeros({n, vectors.size(1)}, at::kDouble);
+  for_each_block(vectors.size(1), g.cols(), numbers, [&](IndexRange columns) {
+    const auto u = gather_rows(g.comm(), vectors.slice(1, columns.begin, columns.end), g.cols());
+    for (std::int64_t begin = 0; begin < n; begin += kExampleChunk) {
+      const auto end = std::min(begin + kExampleChunk, n);
+      const auto part = slice_rows(g.mine(), {begin, end});
+      const auto rows = mine.slice(0, begin, end).slice(1, columns.begin, columns.end);
+      for (const auto& tap : part.taps) add_applied(tap, u.slice(0, tap.offset, tap.offset + tap.size()), rows);
+    }
+  });
   return gather_rows(g.comm(), mine, g.rows());
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gradients/products.hpp"
+
 namespace grokscope {
 namespace {
 
@@ -94,7 +96,9 @@ double memory_of(const Workload& w, const CostEstimate& e, double n, double p) {
   if (e.solver.solver == Solver::lapack && p > 1) bytes += matrix;
   const double taps = 3 * w.tap_bytes / (e.side.side == Side::gram ? std::sqrt(p) : p);
   const double basis = 2 * 8 * n * 8 * static_cast<double>(w.top_k);
-  const double vectors = 2 * 8 * static_cast<double>(w.parameters * w.top_k);
+  // Shards of the vectors, of those before and of a copy; and the few that are whole on every rank.
+  const auto size_of_one = static_cast<double>(w.parameters), k = static_cast<double>(w.top_k);
+  const double vectors = 8 * (3 * size_of_one * k / p + 2 * std::clamp<double>(kUnshardedNumbers, size_of_one, size_of_one * k));
   double storing = 0;
   if (w.dense_flops > 0) {
     const auto size = static_cast<double>(w.parameters);

@@ -22,7 +22,7 @@ import grokscope_io  # noqa: E402, F401: it finds a Python that has the packages
 
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
-from gop_factors import gop_of_file  # noqa: E402
+from grokscope_tools.reading.gop_factors import gop_of_file  # noqa: E402
 
 BLOCK, PANEL = 256, 512
 

@@ -266,6 +266,19 @@ TEST_F(OperatorTest, ManyChunksOfExamplesAddUp) {
   EXPECT_LT(relative_error(apply(g, u.slice(0, share.begin, share.end)), explicit_g.mm(u)), 1e-12);
 }
 
+TEST_F(OperatorTest, FewVectorsOverAllParametersAreWholeAtATime) {
+  const LargeLinear m;
+  const auto g = gradients_of(m.model);
+  const auto share = even_share(400, comm.size(), comm.rank());
+  const auto v = normal_init({600, 64}, 1, 4, "v"), u = normal_init({400, 64}, 1, 4, "u").slice(0, share.begin, share.end);
+  const std::int64_t shard = 64 * 8 * share.size(), products = 64 * 8 * 600, whole = 64 * 8 * 400, factors = 150'000;
+  EXPECT_LT(peak_tensor_bytes([&] { weighted_sum(g, v, 4 * 400); }), shard + factors);
+  EXPECT_GT(peak_tensor_bytes([&] { weighted_sum(g, v); }), shard + whole);
+  if (comm.size() == 1) {
+    EXPECT_LT(peak_tensor_bytes([&] { apply(g, u, 4 * 400); }), 2 * products + 2 * factors);
+  }
+}
+
 TEST_F(OperatorTest, OneParametersTapsAreHeldAtATime) {
   const auto g = gradients_of_many_tokens(comm, 600);
   const std::int64_t all = 600 * 12 * 4096;
@@ -317,6 +330,9 @@ TEST_F(OperatorTest, ProductsEqualExplicitGradients) {
       const auto applied = apply(g, some.slice(0, share.begin, share.end));
       EXPECT_LT(relative_error(applied, explicit_g.mm(some)), 1e-12) << c.name << " " << k;
     }
+    EXPECT_TRUE(weighted_sum(g, v, 1).equal(sum)) << c.name << ", one vector at a time";
+    EXPECT_TRUE(weighted_sum(g, v, 2 * g.cols()).equal(sum)) << c.name << ", two and one";
+    EXPECT_LT(relative_error(apply(g, u.slice(0, share.begin, share.end), 1), explicit_g.mm(u)), 1e-12) << c.name;
     const auto inner = inner_products(comm, sum, sum);
     EXPECT_LT(relative_error(inner, v.t().mm(explicit_g).mm(explicit_g.t()).mm(v)), 1e-12) << c.name;
   }

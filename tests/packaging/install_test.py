@@ -63,7 +63,8 @@ class InstallTest(unittest.TestCase):
         share = self.prefix / "share" / "grokscope"
         text = call(self.prefix / "bin" / "grokscope", "check", share / "configs/quick/09_levi_linear.yaml", cwd=self.folder)
         self.assertIn("eigensolver", text)
-        for name in ("slurm/run.sbatch", "slurm/launch.sh", "tools/status.py", "tools/grokscope_io.py"):
+        page = ("tools/grokscope_tools/page/page.css", "tools/grokscope_tools/page/page.js")
+        for name in ("slurm/run.sbatch", "slurm/launch.sh", "tools/status.py", "tools/grokscope_io.py", *page):
             self.assertTrue((share / name).is_file(), name)
         self.assertTrue(os.access(share / "slurm/launch.sh", os.X_OK))
         self.assertIn("[--json]", call(share / "tools/status.py", "--help"))

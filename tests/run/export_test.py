@@ -16,7 +16,7 @@ from tiny_run import LINEAR, POLYNOMIALS, TRANSFORMER, ProgramTest, variant
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import grokscope_io  # noqa: E402 (the path must be set first)
-from gop_factors import gop_from_factors, gop_of_file  # noqa: E402
+from grokscope_tools.reading.gop_factors import gop_from_factors, gop_of_file  # noqa: E402
 
 EPOCH = 10
 MODELS = {"transformer": TRANSFORMER, "polynomials": POLYNOMIALS, "linear": LINEAR}

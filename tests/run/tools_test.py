@@ -14,8 +14,8 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
 import grokscope_io  # noqa: E402
-import plot_subspace  # noqa: E402
 import tiny_run  # noqa: E402
+from grokscope_tools.reading.eigenspaces import eigenspaces, overlaps  # noqa: E402
 from tiny_run import LINEAR, TRANSFORMER, ProgramTest, variant  # noqa: E402
 
 FIGURES = (
@@ -85,13 +85,13 @@ class ToolsTest(ProgramTest):
 
     def test_subspaces_come_from_stored_vectors(self):
         with grokscope_io.open_run(self.transformer) as run:
-            spaces = plot_subspace.eigenspaces(run)
+            spaces = eigenspaces(run)
             self.assertEqual(list(spaces), [0, 10, 20, 30, 40])
             for space in spaces.values():
                 np.testing.assert_allclose(space.T @ space, np.eye(space.shape[1]), atol=1e-10)
             # The program's own subspace_overlap, from the Gram matrices of both epochs, is the first side diagonal.
             stored = run.series("gop_subspace_overlap").values[1:]
-            matrix = plot_subspace.overlaps(spaces)
+            matrix = overlaps(spaces)
             np.testing.assert_allclose(np.diag(matrix, 1), stored, rtol=1e-8)
 
     def test_every_layout_of_a_matrix_is_read_alike(self):
@@ -105,9 +105,9 @@ class ToolsTest(ProgramTest):
             third = len(whole) // 3
             block = factors.load_gop(10, (third, -1), (0, 2 * third), layer)
             np.testing.assert_allclose(block, whole[third:-1, : 2 * third], **close)
-        spaces = [plot_subspace.eigenspaces(run) for run in (dense, factors)]
+        spaces = [eigenspaces(run) for run in (dense, factors)]
         self.assertEqual([list(found) for found in spaces], [[0, 10]] * 2)
-        np.testing.assert_allclose(*map(plot_subspace.overlaps, spaces), rtol=1e-6)
+        np.testing.assert_allclose(*map(overlaps, spaces), rtol=1e-6)
 
     def test_the_other_tools(self):
         out = self.folder / "out"

@@ -12,6 +12,7 @@ from figure_case import TOOLS, FolderCase  # first: it finds the tools, and they
 import grokscope_io  # noqa: E402
 import numpy as np  # noqa: E402
 import visualize_gop  # noqa: E402
+from grokscope_tools.drawing.run_figures import FIGURES  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
 AWKWARD = {
@@ -27,7 +28,7 @@ WITHOUT_DATA = {
     "nothing but NaN": {"gop_metrics", "eigenvalue_spectrum", "layers", "subspace_rotation"},
     "two epochs, nothing but metrics": {"layers", "subspace_rotation", "observables"},
     "one tracked epoch": {"subspace_rotation"},
-    "nothing tracked": set(visualize_gop.FIGURES),
+    "nothing tracked": set(FIGURES),
 }
 # Writes the two runs in turn, each file into a temporary one that is renamed, as the program publishes.
 WRITER = """
@@ -63,7 +64,7 @@ class AwkwardRunsTest(FolderCase):
                 make_run(folder, Shape(**shape))
                 code, err = draw(folder)
                 self.assertEqual(code, 2 if name == "nothing tracked" else 0, err)
-                self.assertEqual({path.stem for path in (folder / "plots").iterdir()}, set(visualize_gop.FIGURES))
+                self.assertEqual({path.stem for path in (folder / "plots").iterdir()}, set(FIGURES))
                 empty = {line.split()[1] for line in err.splitlines() if " has no data (" in line}
                 self.assertEqual(empty, WITHOUT_DATA.get(name, set()), err)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools"))
 
-import chance  # noqa: E402
+from grokscope_tools.leads import chance  # noqa: E402: it finds a Python that has the packages
+
 import numpy as np  # noqa: E402
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent / "tools"), str(HERE)]
 
-import change_point  # noqa: E402
+from grokscope_tools.leads import change_point  # noqa: E402: it finds a Python that has the packages
+from grokscope_tools.leads.change_point import RESOLUTION, Scale  # noqa: E402
+
 import numpy as np  # noqa: E402
-from change_point import RESOLUTION, Scale  # noqa: E402
 
 T_MEM = 100.0
 STEPS = np.arange(0, 20001, 20)

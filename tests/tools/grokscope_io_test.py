@@ -16,11 +16,9 @@ TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import grokscope_io as io  # noqa: E402
-import gop_factors  # noqa: E402
 import h5py  # noqa: E402
-import labelled_arrays  # noqa: E402
 import numpy as np  # noqa: E402
-import run_files  # noqa: E402
+from grokscope_tools.reading import gop_factors, labelled_arrays, run_files  # noqa: E402
 from synthetic_run import LAYERS, Shape, add_series, make_run  # noqa: E402
 
 
@@ -438,7 +436,7 @@ class RunTest(unittest.TestCase):
                 raise failures.pop()
             return real(*arguments, **options)
 
-        with mock.patch.object(io.h5py, "File", fail_once):
+        with mock.patch.object(h5py, "File", fail_once):
             np.testing.assert_array_equal(self.run_.series("gop_trace").values, self.known["gop_trace"])
 
     def test_a_file_that_stays_broken_is_an_error(self):
@@ -507,7 +505,7 @@ class PythonChoiceTest(unittest.TestCase):
             script = Path(scratch) / "script.py"
             script.write_text(
                 f"import json, sys; sys.path.insert(0, {str(TOOLS)!r}); import grokscope_io as io\n"
-                "print(json.dumps([sys.executable, sys.argv[1:], io.h5py.__name__]))\n"
+                "print(json.dumps([sys.executable, sys.argv[1:], sys.modules['h5py'].__name__]))\n"
             )
             environment = {**os.environ, "GROKSCOPE_PYTHON": python_to_try, "PYTHONDONTWRITEBYTECODE": "1"}
             environment.pop("GROKSCOPE_PYTHON_REPLACED", None)

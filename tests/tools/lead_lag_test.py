@@ -16,18 +16,17 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import lead_lag  # noqa: E402
-import lead_lag_verdicts  # noqa: E402
 import numpy as np  # noqa: E402
-import plot_lead_lag  # noqa: E402
-import plot_style  # noqa: E402
-from change_point import RESOLUTION  # noqa: E402
 from change_point_test import STEPS, T_MEM, accuracy, bent  # noqa: E402
-from lead_lag_rows import tabulate  # noqa: E402
-from lead_lag_verdicts import judge_all  # noqa: E402
+from grokscope_tools.drawing import style  # noqa: E402
+from grokscope_tools.leads import figures, verdicts as judging  # noqa: E402
+from grokscope_tools.leads.change_point import RESOLUTION  # noqa: E402
+from grokscope_tools.leads.rows import tabulate  # noqa: E402
+from grokscope_tools.leads.verdicts import judge_all  # noqa: E402
 from synthetic_run import write_table  # noqa: E402
 
 NEVER = 1e9
-EXACT, PERCENT, ERROR = (null.name for null in lead_lag_verdicts.NULLS)
+EXACT, PERCENT, ERROR = (null.name for null in judging.NULLS)
 
 
 def series(values, steps=STEPS):
@@ -55,7 +54,7 @@ class Case(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.folder = Path(scratch.name)
-        self.addCleanup(plot_style.plt.close, "all")
+        self.addCleanup(style.plt.close, "all")
 
     def run_tool(self, *arguments):
         out = io.StringIO()
@@ -220,8 +219,8 @@ class LeadLagTest(Case):
         self.assertIn(f">={float(row['lead']):,.0f}", out)
         with grokscope_io.open_run(self.folder / "grok") as run:
             verdicts = judge_all([run])
-        shown = plot_lead_lag.whole_model(tabulate(verdicts), verdicts)
-        left = plot_lead_lag.experiment_figure("invented", shown).axes[0]
+        shown = figures.whole_model(tabulate(verdicts), verdicts)
+        left = figures.experiment_figure("invented", shown).axes[0]
         self.assertIn("<", [line.get_marker() for line in left.lines])
 
     def test_steps_keep_all_their_digits(self):
@@ -239,7 +238,7 @@ class LeadLagTest(Case):
     def test_the_jump_is_read_on_the_clock_of_the_series(self):
         reference = series([0.0, 1.0, 2.0], np.array([0, 10, 20]))
         np.testing.assert_array_equal(
-            lead_lag_verdicts.sampled_at(reference, np.array([-1, 0, 9, 10, 25])), [np.nan, 0, 0, 1, 2]
+            judging.sampled_at(reference, np.array([-1, 0, 9, 10, 25])), [np.nan, 0, 0, 1, 2]
         )
 
 
@@ -460,8 +459,8 @@ class FigureTest(Case):
         with grokscope_io.open_run(self.folder / "grok") as run:
             verdicts = judge_all([run])
         rows = tabulate(verdicts)
-        shown = plot_lead_lag.whole_model(rows, verdicts)
-        return rows, shown, plot_lead_lag.experiment_figure("invented", shown), verdicts
+        shown = figures.whole_model(rows, verdicts)
+        return rows, shown, figures.experiment_figure("invented", shown), verdicts
 
     def test_equal_series_are_drawn_once(self):
         values = bent(1500, 2.0)
@@ -476,7 +475,7 @@ class FigureTest(Case):
         self.assertIn("40 series searched; drawn: 29 of 40 different ones", text)
         self.assertIn("the others are in the table", text)
         self.assertRegex(text, r"Resolution: two bins, \d+ steps")
-        overview = plot_lead_lag.overview(rows, verdicts)
+        overview = figures.overview(rows, verdicts)
         self.assertIn("Drawn: 32 of 43", "\n".join(text.get_text() for text in overview.texts))
 
 

@@ -15,9 +15,9 @@ TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(TOOLS), str(HERE.parent / "run")]
 
 import grokscope_io  # noqa: E402
-import plot_subspace  # noqa: E402
 import tiny_run  # noqa: E402
-from gop_factors import gop_of_file  # noqa: E402
+from grokscope_tools.reading.eigenspaces import eigenspaces  # noqa: E402
+from grokscope_tools.reading.gop_factors import gop_of_file  # noqa: E402
 from tiny_run import TRANSFORMER, ProgramTest, variant  # noqa: E402
 
 EVERY = {"kind": "every", "unit": "step", "every": 4}
@@ -62,7 +62,7 @@ class MomentsTest(ProgramTest):
             np.testing.assert_allclose(factors.load_gop(epoch, step=step), whole, **close)
             if (epoch, step) in within:
                 np.testing.assert_allclose(gop_of_file(factors.path / "gop_full.h5", epoch, step=step), whole, **close)
-        self.assertEqual(list(plot_subspace.eigenspaces(dense)), [moment.step for moment in dense.gop_moments()])
+        self.assertEqual(list(eigenspaces(dense)), [moment.step for moment in dense.gop_moments()])
 
     def test_the_figures_name_the_steps(self):
         out = self.folder / "plots"

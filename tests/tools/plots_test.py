@@ -4,18 +4,12 @@ from unittest import mock
 
 from figure_case import Case  # first: it finds the tools, and they a Python that has the packages
 
-import eigenspaces  # noqa: E402
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
-import plot_layers  # noqa: E402
-import plot_observables  # noqa: E402
-import plot_panels as panels  # noqa: E402
-import plot_spectra  # noqa: E402
-import plot_style as style  # noqa: E402
-import plot_subspace  # noqa: E402
-import visualize_gop  # noqa: E402
 from grokscope_io import Moment  # noqa: E402
+from grokscope_tools.drawing import layers, observables, panels, run_figures, spectra, style, subspace  # noqa: E402
+from grokscope_tools.reading import eigenspaces  # noqa: E402
 from synthetic_run import Shape, add_series, make_run  # noqa: E402
 
 
@@ -55,7 +49,7 @@ class PanelTest(Case):
             known["training/step"][np.argmax(known["training/test_acc"] >= 0.95)],
         ]
         self.assertEqual(vertical, [float(step) for step in expected])
-        fig = visualize_gop.training_curves(run, [])[0]
+        fig = run_figures.training_curves(run, [])[0]
         legend = " ".join(text.get_text() for text in fig.legends[0].get_texts())
         self.assertIn("rule: first step with train_acc >= 0.99, test_acc >= 0.95", legend)
         self.assertIn(f"step {expected[1]:,}", legend)
@@ -76,7 +70,7 @@ class PanelTest(Case):
     def test_values_at_every_third_epoch_are_connected(self):
         run = self.run_of(with_gop=False)
         ax = style.plt.figure().add_subplot()
-        plot_layers.layer_metric(ax, run, "gop_stable_rank", "Stable rank")
+        layers.layer_metric(ax, run, "gop_stable_rank", "Stable rank")
         x, y = self.line(ax, "embed").get_data()
         np.testing.assert_array_equal(x, np.arange(0, 1200, 60))
         self.assertTrue(np.isfinite(y).all())
@@ -98,7 +92,7 @@ class PanelTest(Case):
             "training/weight_norm: not in metrics.h5", self.texts(self.panel(panels.weight_norm, run))
         )
         self.assertIn("gop_trace: all values are NaN", self.texts(self.panel(panels.trace, run)))
-        self.assertIn("no spectrum is stored yet", self.texts(self.panel(plot_spectra.spectra, run, [])))
+        self.assertIn("no spectrum is stored yet", self.texts(self.panel(spectra.spectra, run, [])))
         empty = self.folder.parent / "empty"
         make_run(empty, Shape(tracked=0, with_groups=False, with_gop=False))
         with grokscope_io.open_run(empty) as other:
@@ -115,7 +109,7 @@ class PanelTest(Case):
         run = self.run_of(eigenvalues=40)
         with h5py.File(self.folder / ".segments/600-600.h5", "a") as file:
             file["gop_full/epoch_600"].attrs["noise_floor"] = 1e-3
-        ax = self.panel(plot_spectra.spectra, run, [Moment(600, 600)])
+        ax = self.panel(spectra.spectra, run, [Moment(600, 600)])
         x, y = self.line(ax, "epoch 600").get_data()
         known = self.known["eigenvalues"][30]
         np.testing.assert_array_equal(x, np.arange(1, np.count_nonzero(known > 0) + 1))
@@ -126,13 +120,13 @@ class PanelTest(Case):
 
     def test_cumulative_share(self):
         ax = style.plt.figure().add_subplot()
-        plot_spectra.cumulative_share(ax, self.run_of(with_gop=False), [Moment(40, 40)])
+        spectra.cumulative_share(ax, self.run_of(with_gop=False), [Moment(40, 40)])
         values = self.known["eigenvalues"][2]
         np.testing.assert_allclose(ax.lines[0].get_ydata(), np.cumsum(values) / values.sum(), rtol=1e-14)
 
     def test_epochs_around_the_jump(self):
         run = self.run_of(with_gop=False)
-        labels = {label: moment.epoch for moment, label in plot_spectra.jump_moments(run)}
+        labels = {label: moment.epoch for moment, label in spectra.jump_moments(run)}
         accuracy = dict(zip(self.known["epoch"], (self.known["test_acc"] - 0.03) / 0.97))
         self.assertLessEqual(accuracy[labels["before"]], 0.1)
         self.assertGreater(accuracy[labels["before"] + 20], 0.1)
@@ -144,32 +138,32 @@ class PanelTest(Case):
     def test_without_a_jump_first_middle_and_last(self):
         run = self.run_of(tracked=9, t_gen=1e6, with_gop=False)
         self.assertEqual(
-            plot_spectra.jump_moments(run), [((0, 0), "first"), ((80, 80), "middle"), ((160, 160), "last")]
+            spectra.jump_moments(run), [((0, 0), "first"), ((80, 80), "middle"), ((160, 160), "last")]
         )
 
     def test_moments_within_an_epoch_are_told_apart(self):
         """48 steps an epoch, tracked every 20: the spectrum drawn is that of the step, and the label says which."""
         run = self.run_of(tracked=12, steps_per_epoch=48, gop_epochs=(0, 60, 80, 220))
-        moments = plot_spectra.spectrum_moments(run)
+        moments = spectra.spectrum_moments(run)
         self.assertEqual([moment.step for moment in moments], list(range(0, 240, 20)))
-        ax = self.panel(plot_spectra.spectra, run, moments[3:5])
+        ax = self.panel(spectra.spectra, run, moments[3:5])
         for step in (60, 80):
             known = self.known["eigenvalues"][step // 20]
             np.testing.assert_array_equal(self.line(ax, f"epoch 1, step {step}").get_ydata(), known[known > 0])
-        self.assertEqual(plot_spectra.jump_moments(run)[-1], ((4, 220), "last"))
-        self.assertEqual(plot_spectra.spread_moments(run)[-1], (4, 220))
-        self.assertEqual(list(plot_subspace.eigenspaces(run)), [0, 60, 80, 220])
+        self.assertEqual(spectra.jump_moments(run)[-1], ((4, 220), "last"))
+        self.assertEqual(spectra.spread_moments(run)[-1], (4, 220))
+        self.assertEqual(list(eigenspaces.eigenspaces(run)), [0, 60, 80, 220])
 
     def test_spread_moments_keep_ends_and_transition(self):
         run = self.run_of()
-        chosen = [moment.epoch for moment in plot_spectra.spread_moments(run)]
+        chosen = [moment.epoch for moment in spectra.spread_moments(run)]
         self.assertEqual(len(chosen), 6)
         transition = run.transition()
         for step in (0, 1180, transition.t_mem, transition.t_gen):
             self.assertLessEqual(min(abs(epoch - step) for epoch in chosen), 10)
 
     def test_trace_shares_sum_to_one(self):
-        shares = plot_layers.trace_shares(self.run_of(with_gop=False))
+        shares = layers.trace_shares(self.run_of(with_gop=False))
         self.assertEqual(list(shares)[0], "unembed")  # the largest first
         np.testing.assert_allclose(sum(series.values for series in shares.values()), 1, rtol=1e-14)
         np.testing.assert_allclose(shares["embed"].values[0], 0.1, rtol=1e-6)
@@ -181,9 +175,9 @@ class PanelTest(Case):
                 add_series(file, f"layers/extra.{i}/gop_trace", np.full(60, 1e-9))
         run.refresh()
         self.assertEqual(len(run.layers()), 13)
-        ax = self.panel(plot_layers.layer_shares, run)
+        ax = self.panel(layers.layer_shares, run)
         self.assertEqual(len(ax.lines) - 2, 13)  # two are the transition
-        self.assertEqual(len(ax.get_legend_handles_labels()[1]), plot_layers.LABELLED_LAYERS)
+        self.assertEqual(len(ax.get_legend_handles_labels()[1]), layers.LABELLED_LAYERS)
 
     def test_observables_are_all_shown_and_grouped(self):
         run = self.run_of(with_gop=False)
@@ -194,7 +188,7 @@ class PanelTest(Case):
             file["results/key_frequencies"] = np.array([14.0, 35.0])
             file["results/tau"] = 3.0  # a number of the report, not a figure
         run.refresh()
-        titles = [title for title, _ in plot_observables.observable_panels(run)]
+        titles = [title for title, _ in observables.observable_panels(run)]
         self.assertEqual(
             titles,
             [
@@ -210,7 +204,7 @@ class PanelTest(Case):
             ],
         )
         axes = [style.plt.figure().add_subplot() for _ in titles]
-        for ax, (title, draw_panel) in zip(axes, plot_observables.observable_panels(run)):
+        for ax, (title, draw_panel) in zip(axes, observables.observable_panels(run)):
             draw_panel(ax)
         np.testing.assert_array_equal(
             self.line(axes[0], "excluded_loss").get_ydata(), self.known["observables/fourier/excluded_loss"]
@@ -230,7 +224,7 @@ class PanelTest(Case):
             norms[3] = np.nan
             add_series(file, "observables/fourier_norm_W_E", norms)
         run.refresh()
-        draw = dict(plot_observables.observable_panels(run))["fourier_norm_W_E"]
+        draw = dict(observables.observable_panels(run))["fourier_norm_W_E"]
         ax = style.plt.figure().add_subplot()
         draw(ax)
         mesh = ax.collections[0]
@@ -245,7 +239,7 @@ class HeatMapTest(Case):
     def cells(self, run):
         """(axes, mesh, cell values [ranks, columns])"""
         ax = style.plt.figure().add_subplot()
-        mesh = plot_spectra.heat_map(ax, run)
+        mesh = spectra.heat_map(ax, run)
         return ax, mesh, mesh.get_array().reshape(mesh.get_coordinates().shape[0] - 1, -1)
 
     def test_cells_are_the_eigenvalues_under_their_steps(self):
@@ -264,7 +258,7 @@ class HeatMapTest(Case):
     def test_the_shape_is_relative_to_the_largest_eigenvalue(self):
         run = self.run_of(with_gop=False)
         ax = style.plt.figure().add_subplot()
-        mesh = plot_spectra.heat_map(ax, run, relative=True)
+        mesh = spectra.heat_map(ax, run, relative=True)
         cells = mesh.get_array().reshape(30, -1)
         known = (self.known["eigenvalues"] / self.known["eigenvalues"][:, :1]).T
         np.testing.assert_allclose(cells[known > 0], known[known > 0], rtol=1e-14)
@@ -290,8 +284,8 @@ class HeatMapTest(Case):
     def test_large_spectra_are_thinned_and_it_says_so(self):
         run = self.run_of(tracked=700, every=3, eigenvalues=900, with_gop=False, with_groups=False)
         ax, _, cells = self.cells(run)
-        self.assertLessEqual(cells.shape[0], plot_spectra.HEAT_RANKS)
-        self.assertLessEqual(cells.shape[1], plot_spectra.HEAT_EPOCHS)
+        self.assertLessEqual(cells.shape[0], spectra.HEAT_RANKS)
+        self.assertLessEqual(cells.shape[1], spectra.HEAT_EPOCHS)
         self.assertGreater(cells.shape[1], 100)
         self.assertIn(f"drawn: {cells.shape[1]} of 700 epochs, {cells.shape[0]} of 900 ranks", self.texts(ax))
         self.assertEqual(cells[0, -1], self.known["eigenvalues"][-1, 0])  # the newest epoch is always there
@@ -314,28 +308,28 @@ class SubspaceTest(Case):
     def test_the_overlap_is_the_squared_cosine(self):
         run = self.run_of(gop_epochs=(0, 200, 600, 1180))
         self.store((0, 200, 600, 1180))
-        spaces = plot_subspace.eigenspaces(run)
+        spaces = eigenspaces.eigenspaces(run)
         turned = self.ANGLE * np.abs(np.arange(4)[:, None] - np.arange(4)[None, :])
-        np.testing.assert_allclose(plot_subspace.overlaps(spaces), np.cos(turned) ** 2, atol=1e-14)
+        np.testing.assert_allclose(eigenspaces.overlaps(spaces), np.cos(turned) ** 2, atol=1e-14)
         ax = style.plt.figure().add_subplot()
-        rotation = plot_subspace.Rotation(spaces)
-        image = plot_subspace.overlap_matrix(ax, run, rotation)
+        rotation = subspace.Rotation(spaces)
+        image = subspace.overlap_matrix(ax, run, rotation)
         np.testing.assert_allclose(image.get_array(), np.cos(turned) ** 2, atol=1e-14)
         self.assertEqual([label.get_text() for label in ax.get_xticklabels()], ["0", "200", "600", "1,180"])
         self.assertIn("4 moments, k = 3", self.texts(ax))
         ax = style.plt.figure().add_subplot()
-        plot_subspace.overlap_with(ax, run, rotation)
+        subspace.overlap_with(ax, run, rotation)
         np.testing.assert_allclose(self.line(ax, "first").get_ydata(), np.cos(turned[0]) ** 2, atol=1e-14)
         np.testing.assert_allclose(self.line(ax, "last").get_ydata(), np.cos(turned[3]) ** 2, atol=1e-14)
 
     def test_a_smaller_space_inside_a_larger_one_overlaps_fully(self):
         big = np.eye(6)[:, :4]
-        self.assertEqual(plot_subspace.overlaps({0: big, 1: big[:, 1:3]})[0, 1], 1)
-        self.assertEqual(plot_subspace.overlaps({0: big, 1: np.eye(6)[:, 3:]})[0, 1], 1 / 3)
+        self.assertEqual(eigenspaces.overlaps({0: big, 1: big[:, 1:3]})[0, 1], 1)
+        self.assertEqual(eigenspaces.overlaps({0: big, 1: np.eye(6)[:, 3:]})[0, 1], 1 / 3)
 
     def test_without_vectors_a_small_dense_gop_is_diagonalised(self):
         run = self.run_of()
-        spaces = plot_subspace.eigenspaces(run)
+        spaces = eigenspaces.eigenspaces(run)
         self.assertEqual(list(spaces), [0, 600, 1180])
         right = np.linalg.svd(self.known["gradients"][600])[2]
         shared = np.sum((right[:10] @ spaces[600]) ** 2) / 10
@@ -347,18 +341,18 @@ class SubspaceTest(Case):
         with h5py.File(self.folder / ".segments/0-0.h5", "a") as file:
             group = file["gop_full/epoch_0"]
             group.attrs["noise_floor"] = 0.5 * (group["eigenvalues"][0] + group["eigenvalues"][1])
-        self.assertEqual(plot_subspace.eigenspaces(run)[0].shape, (108, 1))
+        self.assertEqual(eigenspaces.eigenspaces(run)[0].shape, (108, 1))
 
     def test_vectors_of_an_analysis_are_used(self):
         run = self.run_of(with_gop=False)
         make_run(self.folder / "analysis/vectors", Shape())
-        self.assertEqual(list(plot_subspace.eigenspaces(run)), [0, 600, 1180])
+        self.assertEqual(list(eigenspaces.eigenspaces(run)), [0, 600, 1180])
 
     def test_spaces_are_read_in_blocks_of_rows(self):
         run = self.run_of(gop_epochs=(0, 200, 600, 1180))
         self.store((0, 200, 600, 1180))
-        spaces = plot_subspace.eigenspaces(run)
-        at_once = plot_subspace.overlaps(spaces)
+        spaces = eigenspaces.eigenspaces(run)
+        at_once = eigenspaces.overlaps(spaces)
         read, gop_array = [], grokscope_io.Run.gop_array
 
         def noting(self, epoch, name, layer=None, selection=(), step=None):
@@ -367,7 +361,7 @@ class SubspaceTest(Case):
             return values
 
         with mock.patch.object(eigenspaces, "NUMBERS_AT_ONCE", 12 * 10), mock.patch.object(grokscope_io.Run, "gop_array", noting):
-            np.testing.assert_allclose(plot_subspace.overlaps(spaces), at_once, atol=1e-14)
+            np.testing.assert_allclose(eigenspaces.overlaps(spaces), at_once, atol=1e-14)
         self.assertEqual((max(read), len(read)), (10, 4 * 11))  # 108 rows, ten at a time
 
     def test_padding_and_widths(self):
@@ -375,37 +369,37 @@ class SubspaceTest(Case):
         self.store((0, 600))
         with h5py.File(self.folder / ".segments/600-600.h5", "a") as file:
             file["gop_full/epoch_600/eigenvectors_top_k"][:, 2] = np.nan  # N was two
-        spaces = plot_subspace.eigenspaces(run)
+        spaces = eigenspaces.eigenspaces(run)
         self.assertEqual(spaces.widths(), [3, 2])
-        self.assertAlmostEqual(plot_subspace.overlaps(spaces)[0, 1], np.cos(self.ANGLE) ** 2, places=12)
-        self.assertIn("k = 2 to 3", plot_subspace.Rotation(spaces).note)
+        self.assertAlmostEqual(eigenspaces.overlaps(spaces)[0, 1], np.cos(self.ANGLE) ** 2, places=12)
+        self.assertIn("k = 2 to 3", subspace.Rotation(spaces).note)
 
     def test_where_all_would_take_too_long_fewer_are_compared_and_it_says_so(self):
         epochs = tuple(range(0, 1200, 60))
         run = self.run_of(gop_epochs=epochs)
         self.store(epochs)
         with mock.patch.object(eigenspaces, "PRODUCTS", 108 * 80**2 / 2):  # eight moments of ten vectors
-            spaces = plot_subspace.eigenspaces(run)
+            spaces = eigenspaces.eigenspaces(run)
         self.assertEqual((len(spaces), spaces.found), (8, 20))
         steps = list(spaces)
         self.assertEqual((steps[0], steps[-1]), (0, 1140))
-        self.assertIn("8 moments, k = 3 (of 20 stored", plot_subspace.Rotation(spaces).note)
+        self.assertIn("8 moments, k = 3 (of 20 stored", subspace.Rotation(spaces).note)
         with mock.patch.object(eigenspaces, "NUMBERS_READ", 108):
-            rotation = plot_subspace.Rotation(plot_subspace.eigenspaces(run))
+            rotation = subspace.Rotation(eigenspaces.eigenspaces(run))
         self.assertIn("the vectors of 20 moments are too large", rotation.missing)
 
     def test_the_cost_of_vectors_that_must_be_found_is_bounded_in_all(self):
         run = self.run_of(gop_epochs=tuple(range(0, 1200, 60)))  # dense, no vectors
         one = 9.0 * 108**3 + 108 * 10**2
         with mock.patch.object(eigenspaces, "PRODUCTS", 6.5 * one):
-            spaces = plot_subspace.eigenspaces(run)
+            spaces = eigenspaces.eigenspaces(run)
         self.assertEqual((len(spaces), spaces.found), (6, 20))
 
     def test_without_any_the_panel_says_how_to_get_them(self):
         run = self.run_of(with_gop=False)
         ax = style.plt.figure().add_subplot()
-        rotation = plot_subspace.Rotation(plot_subspace.eigenspaces(run))
-        self.assertIsNone(plot_subspace.overlap_matrix(ax, run, rotation))
+        rotation = subspace.Rotation(eigenspaces.eigenspaces(run))
+        self.assertIsNone(subspace.overlap_matrix(ax, run, rotation))
         self.assertIn("gop_tracking.store_eigenvectors=true", self.texts(ax))
 
 

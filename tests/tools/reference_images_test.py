@@ -19,14 +19,12 @@ import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import lead_lag_test  # noqa: E402
 import numpy as np  # noqa: E402
-import plot_lead_lag  # noqa: E402
-import plot_study  # noqa: E402
-import plot_style as style  # noqa: E402
 import synthetic_study  # noqa: E402
-import visualize_gop  # noqa: E402
-from lead_lag_rows import tabulate  # noqa: E402
-from lead_lag_verdicts import judge_all  # noqa: E402
-from study_table import Study  # noqa: E402
+from grokscope_tools.drawing import run_figures, study_figures, style  # noqa: E402
+from grokscope_tools.leads import figures as lead_figures  # noqa: E402
+from grokscope_tools.leads.rows import tabulate  # noqa: E402
+from grokscope_tools.leads.verdicts import judge_all  # noqa: E402
+from grokscope_tools.reading.study_table import Study  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
 
 style.plt.rcParams["figure.max_open_warning"] = 0  # all are drawn before they are saved
@@ -67,7 +65,7 @@ def zero_spectrum(folder):
 def figures(folder):
     """{name: figure} of everything that is compared."""
     run = complete_run(folder / "complete")
-    found = {name: draw(run, [])[0] for name, draw in visualize_gop.FIGURES.items()}
+    found = {name: draw(run, [])[0] for name, draw in run_figures.FIGURES.items()}
     awkward = {
         "one_epoch": dict(tracked=1, state="running"),
         "gap": dict(gap=(20, 35), with_gop=False),
@@ -75,8 +73,8 @@ def figures(folder):
     }
     for name, shape in awkward.items():
         make_run(folder / name, Shape(**shape))
-        found[f"summary_{name}"] = visualize_gop.summary(grokscope_io.open_run(folder / name), [])[0]
-    found["summary_zero_spectrum"] = visualize_gop.summary(zero_spectrum(folder / "zero"), [])[0]
+        found[f"summary_{name}"] = run_figures.summary(grokscope_io.open_run(folder / name), [])[0]
+    found["summary_zero_spectrum"] = run_figures.summary(zero_spectrum(folder / "zero"), [])[0]
     groups = [
         compare_experiments.Group("complete", [run]),
         compare_experiments.Group("gap", [grokscope_io.open_run(folder / "gap")]),
@@ -86,11 +84,11 @@ def figures(folder):
     film.show(40)
     found["film"] = film.figure
     found.update(lead_lag_figures(folder / "leads"))
-    found.update(study_figures(folder / "studies"))
+    found.update(figures_of_studies(folder / "studies"))
     return found
 
 
-def study_figures(folder):
+def figures_of_studies(folder):
     synthetic_study.phase_grid(folder / "phases")
     synthetic_study.decay_study(folder / "decays")
     rows = [synthetic_study.member("dense", seed, 100 + 9 * seed, 5000 + 900 * seed) for seed in range(3)]
@@ -98,11 +96,11 @@ def study_figures(folder):
     synthetic_study.make_study(folder / "rows", rows)
     phases, decays, members = (Study(folder / name) for name in ("phases", "decays", "rows"))
     return {
-        "study_phase": plot_study.study_phase(phases)[0],
-        "study_times": plot_study.study_times(decays)[0],
-        "study_times_curves": plot_study.study_times(phases)[0],
-        "study_times_rows": plot_study.study_times(members)[0],
-        "study_losses": plot_study.study_losses(decays)[0],
+        "study_phase": study_figures.study_phase(phases)[0],
+        "study_times": study_figures.study_times(decays)[0],
+        "study_times_curves": study_figures.study_times(phases)[0],
+        "study_times_rows": study_figures.study_times(members)[0],
+        "study_losses": study_figures.study_losses(decays)[0],
     }
 
 
@@ -112,10 +110,10 @@ def lead_lag_figures(folder):
     case.write_experiment()
     verdicts = judge_all(grokscope_io.open_runs([str(folder)]))
     rows = tabulate(verdicts)
-    whole = plot_lead_lag.whole_model(rows, verdicts)
+    whole = lead_figures.whole_model(rows, verdicts)
     return {
-        "lead_lag": plot_lead_lag.experiment_figure("invented", whole),
-        "lead_lag_all": plot_lead_lag.overview(rows, verdicts),
+        "lead_lag": lead_figures.experiment_figure("invented", whole),
+        "lead_lag_all": lead_figures.overview(rows, verdicts),
     }
 
 
@@ -167,7 +165,7 @@ class ReferenceTest(unittest.TestCase):
                 file["gop_trace"][:] = file["gop_trace"][()][::-1]
             run.refresh()
             style.save_figure(
-                visualize_gop.gop_metrics(run, [])[0], Path(scratch), "gop_metrics", ["png"], DPI
+                run_figures.gop_metrics(run, [])[0], Path(scratch), "gop_metrics", ["png"], DPI
             )
             self.assertGreater(
                 difference(Path(scratch) / "gop_metrics.png", REFERENCE / "gop_metrics.png"), TOLERANCE

@@ -21,6 +21,7 @@ import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import synthetic_study  # noqa: E402
+from grokscope_tools.page import document  # noqa: E402
 from synthetic_run import Shape, add_series, make_run  # noqa: E402
 
 LOG = """\
@@ -150,7 +151,7 @@ class ContentTest(Case):
         self.assertEqual(report.main([str(self.folder / "study"), "-o", str(page)]), 0)
         self.assertEqual(len(grokscope_io.recently_used), 0, "files are left open")
         text = page.read_text()
-        self.assertLess(len(text), report.MOST_BYTES)
+        self.assertLess(len(text), document.MOST_BYTES)
         data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
         self.assertEqual(len(data["runs"]), 110)
         for name in ("training/test_acc", "gop_trace", "observables/local_complexity"):
@@ -164,11 +165,11 @@ class ContentTest(Case):
         self.assertEqual(text.count("x" * 200), 100, "a configuration is said once where runs are many")
 
     def test_a_page_that_is_still_too_large_is_made_smaller(self):
-        with mock.patch.object(report, "TOTAL_POINTS", 20_000):
+        with mock.patch.object(document, "TOTAL_POINTS", 20_000):
             self.write("run", tracked=1000, with_gop=False)
-            with mock.patch.object(report, "MOST_BYTES", len(self.page.read_bytes()) - 1):
+            with mock.patch.object(document, "MOST_BYTES", len(self.page.read_bytes()) - 1):
                 self.assertEqual(report.main([str(self.folder / "run"), "-o", str(self.page)]), 0)
-                self.assertLess(len(self.page.read_bytes()), report.MOST_BYTES)
+                self.assertLess(len(self.page.read_bytes()), document.MOST_BYTES)
 
     def test_nothing_is_loaded_from_elsewhere(self):
         text, _ = self.write("run")

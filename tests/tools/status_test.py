@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools"))
 
 import status  # noqa: E402
-from tool_process import ToolError  # noqa: E402
+from grokscope_tools.command_line.process import ToolError  # noqa: E402
 
 NOW = datetime.datetime(2026, 3, 1, 12, 0, 0)
 LOG = """2026-03-01T11:00:00 info 09_levi_linear on 2 rank(s)

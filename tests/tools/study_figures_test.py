@@ -8,12 +8,10 @@ from figure_case import FolderCase  # first: it finds the tools, and they a Pyth
 
 import grokscope_io  # noqa: E402
 import numpy as np  # noqa: E402
-import plot_study  # noqa: E402
-import plot_study_maps as maps  # noqa: E402
-import plot_style as style  # noqa: E402
 import synthetic_study as synthetic  # noqa: E402
 import visualize_gop  # noqa: E402
-from study_table import Study, is_study, median  # noqa: E402
+from grokscope_tools.drawing import study_figures, study_maps as maps, style  # noqa: E402
+from grokscope_tools.reading.study_table import Study, is_study, median  # noqa: E402
 from synthetic_study import member  # noqa: E402
 
 NEVER = np.nan
@@ -82,7 +80,7 @@ class TableTest(Case):
         study = self.study(members, ["data.n_train"])
         curves = [(label, rows.tolist()) for label, rows in study.curves(study.axes())]
         self.assertEqual(curves, [("adam", [0, 1, 2, 3]), ("sgd", [4, 5, 6, 7])])
-        (fig,) = plot_study.study_losses(study)
+        (fig,) = study_figures.study_losses(study)
         self.assertEqual([ax.get_title(loc="left")[4:] for ax in fig.axes], ["Final training loss", "Final test loss"])
         self.assertEqual(self.line(fig.axes[1], "sgd").get_xdata().tolist(), [100, 200])
 
@@ -121,10 +119,10 @@ class TableTest(Case):
 class CurveTest(Case):
     def test_times_delay_and_the_inverse_of_a_decay(self):
         synthetic.decay_study(self.folder / "study")
-        (fig,) = plot_study.study_times(Study(self.folder / "study"))
+        (fig,) = study_figures.study_times(Study(self.folder / "study"))
         times, delay, inverse = fig.axes
-        np.testing.assert_array_equal(self.line(times, plot_study.TIMES["t_mem"]).get_ydata(), [100] * 4)
-        x, y = self.line(times, plot_study.TIMES["t_gen"]).get_data()
+        np.testing.assert_array_equal(self.line(times, study_figures.TIMES["t_mem"]).get_ydata(), [100] * 4)
+        x, y = self.line(times, study_figures.TIMES["t_gen"]).get_data()
         np.testing.assert_allclose(x, [0.1, 0.3, 1])
         np.testing.assert_allclose(y, [10_000, 1000 / 0.3, 1000])
         self.assertEqual(self.triangles(times), [0.03])
@@ -145,14 +143,14 @@ class CurveTest(Case):
     def test_a_decay_of_zero_has_no_inverse(self):
         key = "training.weight_decay"
         study = self.study([member(f"weight_decay={d}", t_gen=500 / (d or 0.1), overrides={key: d}) for d in (0, 1, 5)], [key])
-        (fig,) = plot_study.study_times(study)
+        (fig,) = study_figures.study_times(study)
         inverse = self.panel(fig, "1 / decay")
         np.testing.assert_allclose(sorted(inverse.lines[0].get_xdata()), [0.2, 1])
         self.assertIn("decay 0 has no inverse", self.texts(inverse))
 
     def test_keys_that_are_no_decay_have_no_inverse(self):
         study = self.study([member(f"n_train={n}", overrides={"data.n_train": n}) for n in (1111, 1250, 2000)], ["data.n_train"])
-        (fig,) = plot_study.study_times(study)
+        (fig,) = study_figures.study_times(study)
         self.assertEqual(len(fig.axes), 2)
         self.assertEqual(fig.axes[0].get_xscale(), "linear")
         self.assertEqual([label.get_text() for label in fig.axes[0].get_xticklabels()], ["1111", "1250", "2000"])
@@ -163,7 +161,7 @@ class CurveTest(Case):
             member(f"init_scale={a:g}", overrides={"model.init_scale": a}, losses=losses, norm=12 * a)
             for a, losses in found.items()
         ]
-        (fig,) = plot_study.study_losses(self.study(members, ["model.init_scale"]))
+        (fig,) = study_figures.study_losses(self.study(members, ["model.init_scale"]))
         by_scale, by_norm = fig.axes
         np.testing.assert_array_equal(self.line(by_scale, "training").get_ydata(), [0.1, 1e-4, 2e-4])
         np.testing.assert_array_equal(self.line(by_scale, "test").get_ydata(), [0.11, 0.02, 4])
@@ -179,7 +177,7 @@ class CurveTest(Case):
     def test_members_that_are_not_done_are_neither_points_nor_never(self):
         members = [member(f"a={a}", t_gen=1000.0 * a, overrides={"x.a": a}) for a in (1, 2, 3)]
         members[2].update(status="pending", t_mem=NEVER, t_gen=NEVER)
-        (fig,) = plot_study.study_times(self.study(members, ["x.a"], "running"))
+        (fig,) = study_figures.study_times(self.study(members, ["x.a"], "running"))
         self.assertEqual(self.triangles(fig.axes[0]), [])
         self.assertIn("1 of 3 members are not done", self.texts(fig.axes[0]))
         self.assertIn("(running, 2 of 3 members done)", fig._suptitle.get_text())
@@ -189,13 +187,13 @@ class CurveTest(Case):
             member(f"a={a},b={b}", t_gen=NEVER, overrides={"x.a": a, "x.b": b}) for a in (1, 2, 3) for b in (1, 2, 3, 4)
         ]
         study = self.study(members, ["x.a", "x.b"])
-        (fig,) = plot_study.study_times(study)
+        (fig,) = study_figures.study_times(study)
         t_gen = fig.axes[1]
         self.assertEqual(self.triangles(t_gen), [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
         self.assertEqual(list(t_gen.get_yticks()), [])
         names = [text.get_text() for text in fig.legends[0].get_texts()]
         self.assertEqual(names, ["b 1", "b 2", "b 3", "b 4"])
-        (fig,) = plot_study.study_phase(study)
+        (fig,) = study_figures.study_phase(study)
         self.assertIn("no member got there", self.texts(fig.axes[1]))
 
     def test_tick_labels(self):
@@ -215,7 +213,7 @@ class MapTest(Case):
 
     def test_every_cell_has_its_phase(self):
         study = Study(self.folder / "study")
-        (fig,) = plot_study.study_phase(study)
+        (fig,) = study_figures.study_phase(study)
         ax = self.panel(fig, "Phases")
         phase = study.numbers("results/phase").reshape(10, 11).T  # the last key varies fastest
         places = self.cells(ax)
@@ -232,7 +230,7 @@ class MapTest(Case):
 
     def test_times_have_a_scale_and_what_never_came_is_hatched(self):
         study = Study(self.folder / "study")
-        (fig,) = plot_study.study_phase(study)
+        (fig,) = study_figures.study_phase(study)
         ax = fig.axes[1]
         t_gen = study.numbers("t_gen").reshape(10, 11).T
         np.testing.assert_array_equal(self.cells(ax).filled(np.nan), t_gen)
@@ -251,7 +249,7 @@ class MapTest(Case):
             for seed in (0, 1, 2)
         ]
         synthetic.make_study(self.folder / "seeds", members, ["x.a", "x.b"])
-        (fig,) = plot_study.study_phase(Study(self.folder / "seeds"))
+        (fig,) = study_figures.study_phase(Study(self.folder / "seeds"))
         self.assertIn("the most frequent of 3", fig.axes[0].get_title(loc="left"))
         np.testing.assert_array_equal(fig.axes[0].collections[0].get_array().ravel(), [1] * 4)
         np.testing.assert_array_equal(fig.axes[1].collections[0].get_array().ravel(), [2000] * 4)
@@ -271,7 +269,7 @@ class MapTest(Case):
 class RowsTest(Case):
     def test_a_row_for_each_group_and_a_symbol_for_each_seed(self):
         members = [member("dense", seed, 100 + seed, 5000 + 100 * seed) for seed in (0, 1, 2)] + [member("random", 0, 200, NEVER)]
-        (fig,) = plot_study.study_times(self.study(members))
+        (fig,) = study_figures.study_times(self.study(members))
         (ax,) = fig.axes
         self.assertEqual([label.get_text() for label in ax.get_yticklabels()], ["dense", "random"])
         dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "s"]

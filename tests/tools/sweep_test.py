@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools"))
 
 import sweep  # noqa: E402
-from tool_process import ToolError  # noqa: E402
+from grokscope_tools.command_line.process import ToolError  # noqa: E402
 
 # Stands in for the program: knows training.lr alone, and names the run directory after it.
 PROGRAM = """#!/bin/sh

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-import thinning  # first: it finds a Python that has the packages
+from grokscope_tools.reading import thinning  # first: it finds a Python that has the packages
 
 import numpy as np  # noqa: E402
 
