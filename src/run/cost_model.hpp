@@ -59,6 +59,7 @@ struct Workload {
   double gram_macs = 0;                                        ///< a pair, all parameters
   double product_macs = 0;                                     ///< an example's gradient times one vector of P
   double tap_bytes = 0;                                        ///< of all tracked examples
+  double largest_tap_bytes = 0;                                ///< of the parameter that has most of them
   double dense_flops = 0;                                      ///< to form what is stored at one moment
   double stored_bytes = 0;                                     ///< written at one moment beside spectra
   double panel_bytes = 0;                                      ///< buffer of a rank while a matrix is written

@@ -122,8 +122,11 @@ Workload workload_of(const RunConfiguration& c, const Taps& sample) {
   for (const auto& layer : parameters.layers()) w.layers.push_back({layer.range.size(), macs_in(sample, layer.range)});
   w.gram_macs = macs_in(sample, {0, w.parameters});
   w.product_macs = product_macs(sample);
-  w.tap_bytes = static_cast<double>(sample.bytes()) / static_cast<double>(std::max<std::int64_t>(1, sample.n)) *
-                static_cast<double>(w.tracked);
+  const double samples = static_cast<double>(w.tracked) / static_cast<double>(std::max<std::int64_t>(1, sample.n));
+  w.tap_bytes = static_cast<double>(sample.bytes()) * samples;
+  for (const auto& tap : sample.taps) {
+    w.largest_tap_bytes = std::max(w.largest_tap_bytes, static_cast<double>(Taps{sample.n, {tap}}.bytes()) * samples);
+  }
   w.dense_flops = dense_flops(c, w);
   w.stored_bytes = stored_bytes(c, sample).chosen;
   w.panel_bytes = c.storage.panel_memory_gb * 1e9;
