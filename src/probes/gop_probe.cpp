@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/hash.hpp"
-
+#include "base/text.hpp"
 #include "gop/dense_rows.hpp"
 #include "gop/quantities.hpp"
 #include "io/matrix_block.hpp"
@@ -14,6 +14,8 @@
 
 namespace grokscope {
 namespace {
+
+constexpr double kWorthSaying_s = 10;
 
 /// A spectrum, described as the series of the same name in metrics.h5 is.
 NamedArray spectrum_array(const std::string& name, const std::vector<double>& values) {
@@ -86,10 +88,15 @@ void GopProbe::measure(const ProbeMoment& moment) {
   ++count_;
 
   Record timing{"timing", moment.now.epoch, moment.now.step, {}};
-  timing.set({"gop_s", "wall time of this measurement", "s", "on rank 0"}, watch.seconds());
+  const double took = watch.seconds();
+  timing.set({"gop_s", "wall time of this measurement", "s", "on rank 0"}, took);
   timing.set({"elapsed_s", "wall time of this launch", "s", "from its start to the end of this measurement, on rank 0"},
              around_.timers.phases().front().total_s);
   around_.writer.append(timing);
+  // Who waits for minutes between two lines of the log wonders whether anything happens.
+  if (took > kWorthSaying_s) {
+    around_.log.info("epoch {:>7} step {:>8}  GOP measured in {}", moment.now.epoch, moment.now.step, format_duration(took));
+  }
 }
 
 bool GopProbe::streams(const Moment& now) const {

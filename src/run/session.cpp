@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/pace.hpp"
 #include "base/text.hpp"
 #include "comm/watchdog.hpp"
 #include "io/run_writer.hpp"
@@ -108,6 +109,7 @@ class Session {
   std::vector<NamedArray> start_;  ///< of training.init_from
   Attributes provenance_;
   Stopwatch watch_;
+  Pace pace_;
   std::int64_t first_step_ = 0;
   std::vector<Verdict> verdicts_;
   Attributes progress_;  ///< for STATUS
@@ -295,11 +297,11 @@ void Session::observe(const Moment& now) {
 
 void Session::show_progress(const Moment& now, const Evaluation& e) {
   const auto total = trainer_->total_steps();
-  const double done = static_cast<double>(now.step - first_step_);
-  const double remaining = done > 0 ? watch_.seconds() / done * static_cast<double>(total - now.step) : NAN;
-  const auto line = fmt::format("epoch {:>7} step {:>8}/{}  train {:.3e} {:.3f}  test {:.3e} {:.3f}  {} left", now.epoch,
-                                now.step, total, e.train_loss, e.train_acc, e.test_loss, e.test_acc,
-                                format_duration(std::max(0.0, remaining)));
+  pace_.add(now.step, watch_.seconds());
+  const auto remaining = pace_.remaining(total);
+  const auto line = fmt::format("epoch {:>7} step {:>8}/{}  train {:.3e} {:.3f}  test {:.3e} {:.3f}{}", now.epoch, now.step, total,
+                                e.train_loss, e.train_acc, e.test_loss, e.test_acc,
+                                remaining ? "  " + format_duration(*remaining) + " left" : "");
   log_.progress(line);
   // In files: at most about a hundred lines a run.
   const auto every = std::max<std::int64_t>(1, total / 100);

@@ -1,7 +1,9 @@
-// Do scopes add up under their paths, and is every change of the open scope told?
+// Do scopes add up under their paths, and is every change of the open scope told? And what will the rest take?
 #include "base/timer.hpp"
 
 #include <gtest/gtest.h>
+
+#include "base/pace.hpp"
 
 namespace grokscope {
 namespace {
@@ -32,6 +34,26 @@ TEST(TimerTreeTest, PhasesAreCountedByTheirPaths) {
   EXPECT_GE(phases[1].total_s, phases[2].total_s);
   EXPECT_NEAR(phases[1].self_s, phases[1].total_s - phases[2].total_s, 1e-9);
   EXPECT_EQ(timers.total_of("a/b"), phases[2].total_s);
+}
+
+TEST(Pace, NothingIsPromisedBeforeTwoSteps) {
+  Pace pace;
+  EXPECT_FALSE(pace.remaining(100));
+  pace.add(0, 3);
+  EXPECT_FALSE(pace.remaining(100)) << "not 0";
+  pace.add(0, 4);
+  EXPECT_FALSE(pace.remaining(100));
+}
+
+TEST(Pace, TheLaterHalfCounts) {
+  Pace pace;
+  pace.add(20, 0);   // resumed here
+  pace.add(21, 60);  // a step a minute
+  EXPECT_DOUBLE_EQ(*pace.remaining(120), 99 * 60);
+  pace.add(60, 100);
+  pace.add(100, 120);  // two steps a second since the middle
+  EXPECT_DOUBLE_EQ(*pace.remaining(120), 10);
+  EXPECT_EQ(*pace.remaining(100), 0);
 }
 
 }  // namespace
