@@ -8,14 +8,12 @@ import shutil
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
-import plot_panels as panels
-import plot_spectra
-import plot_style as style
-import thinning
-import tool_options
+from grokscope_tools.command_line.options import add_run, make_parser
+from grokscope_tools.drawing import panels, spectra, style
+from grokscope_tools.reading import thinning
 
-import numpy as np  # noqa: E402
-from matplotlib import animation  # noqa: E402
+import numpy as np
+from matplotlib import animation
 
 TRAIL = 6  # spectra of the frames before stay visible, fading
 
@@ -23,7 +21,7 @@ TRAIL = 6  # spectra of the frames before stay visible, fading
 def frames_of(run, limit):
     """[(step, epoch, eigenvalues)] of at most `limit` moments that have a spectrum, evenly over log(step); and how
     many have one."""
-    moments = plot_spectra.spectrum_moments(run)
+    moments = spectra.spectrum_moments(run)
     found = []
     for i in thinning.spread([moment.step for moment in moments], limit):
         values = run.spectrum(*moments[i])
@@ -53,7 +51,7 @@ class Film:
     def prepare_spectra_(self, ax):
         """Axes that hold every frame, and the lines of the trail, the newest last."""
         positive = np.concatenate([values[values > 0] for *_, values in self.frames_])
-        plot_spectra.rank_axis(ax, "x", max(values.size for *_, values in self.frames_))
+        spectra.rank_axis(ax, "x", max(values.size for *_, values in self.frames_))
         low, high = float(positive.min()) / 2, float(positive.max()) * 2
         ax.set(yscale="log", ylim=(low, high), ylabel="eigenvalue")
         style.decade_ticks(ax.yaxis, low, high)
@@ -66,7 +64,7 @@ class Film:
         for back, line in enumerate(reversed(self.lines_)):
             values = self.frames_[i - back][2] if i >= back else np.zeros(0)
             kept = (
-                thinning.log_spaced(values.size, plot_spectra.LINE_POINTS) if values.size else np.zeros(0, int)
+                thinning.log_spaced(values.size, spectra.LINE_POINTS) if values.size else np.zeros(0, int)
             )
             line.set_data(kept + 1, np.where(values[kept] > 0, values[kept], np.nan))
         step, epoch, _ = self.frames_[i]
@@ -97,12 +95,12 @@ def writer_for(path, fps):
 
 
 def parse_arguments(argv):
-    parser = tool_options.make_parser(
+    parser = make_parser(
         __doc__,
         "Exit codes: 0 written, 2 wrong usage or no spectrum to show, 3 ffmpeg is missing or a file "
         "cannot be written.",
     )
-    tool_options.add_run(parser)
+    add_run(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="default: D/plots/spectrum.mp4 (or .gif)"
     )

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grokscope_io  # first: it finds a Python that has the packages
-import plot_style as style
-import tool_options
+from grokscope_tools.command_line.options import add_figures, add_runs, make_parser
+from grokscope_tools.drawing import style
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 DEFAULT_METRICS = ("test_acc", "gop_trace", "gop_spectral_norm", "gop_rank")
 NOT_SCIENCE = ("experiment", "expected", "storage", "computational_limits", "study", "fingerprint")
@@ -243,13 +243,13 @@ def print_table(rows):
 
 
 def parse_arguments(argv):
-    parser = tool_options.make_parser(
+    parser = make_parser(
         __doc__,
         "Writes <metric>_comparison.png and .pdf (a / in a metric's name becomes a dot) and "
         "transitions.csv. Exit codes: 0 drawn, 2 wrong usage, no run there or a metric that no run has, "
         "3 unreadable files or an unwritable folder.",
     )
-    tool_options.add_runs(parser, "--experiments", required=True)
+    add_runs(parser, "--experiments", required=True)
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -260,7 +260,7 @@ def parse_arguments(argv):
     parser.add_argument(
         "--align", choices=("t_gen", "none"), default="none", help="divide steps by t_gen (default: none)"
     )
-    tool_options.add_figures(parser, Path("comparison_plots"))
+    add_figures(parser, Path("comparison_plots"))
     return parser.parse_args(argv)
 
 

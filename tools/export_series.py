@@ -14,9 +14,9 @@ import struct
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
-import tool_options
+from grokscope_tools.command_line.options import add_run, make_parser
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 COMPONENTS = 10  # of a series of vectors, the first ones
 CASTAGNOLI = 0x82F63B78  # the reversed polynomial of CRC-32C
@@ -155,12 +155,12 @@ FORMATS = {"csv": write_csv, "tensorboard": write_tensorboard, "jsonl": write_js
 
 
 def parse_arguments(argv):
-    parser = tool_options.make_parser(
+    parser = make_parser(
         __doc__,
         "Exit codes: 0 written, 2 wrong usage, no run there or no series in it, 3 unreadable files or an "
         "unwritable folder.",
     )
-    tool_options.add_run(parser)
+    add_run(parser)
     parser.add_argument("--format", required=True, choices=list(FORMATS))
     parser.add_argument("--save_dir", type=Path, metavar="S", help="default: D/export/<format>")
     return parser.parse_args(argv)

@@ -3,7 +3,7 @@
 how often is such a change a false alarm?
 
 All series are treated alike, with constants that were fixed on invented series. In short (in full: configs/lead_lag;
-the formulas: change_point.py; which runs count: lead_lag_runs.py):
+the formulas: grokscope_tools/leads/change_point.py; which runs count: runs.py beside it):
 
 - Runs that memorised and generalised are compared with controls: runs of the same study, else of the same experiment,
   that memorised, are done, and did not generalise.
@@ -29,12 +29,11 @@ one experiment and judge them on another.
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
-
-import tool_options  # noqa: E402
-from lead_lag_rows import tabulate  # noqa: E402
-from lead_lag_runs import experiment_of, kind_of  # noqa: E402
-from lead_lag_tables import print_leaders, write_tables  # noqa: E402
-from lead_lag_verdicts import judge_all  # noqa: E402
+from grokscope_tools.command_line.options import add_figures, add_runs, make_parser
+from grokscope_tools.leads.rows import tabulate
+from grokscope_tools.leads.runs import experiment_of, kind_of
+from grokscope_tools.leads.tables import print_leaders, write_tables
+from grokscope_tools.leads.verdicts import judge_all
 
 
 def describe(run):
@@ -47,14 +46,14 @@ def describe(run):
 
 
 def parse_arguments(argv):
-    parser = tool_options.make_parser(
+    parser = make_parser(
         __doc__,
         "Writes for each experiment a table and a figure, lead_lag_<experiment>.csv, .png, .pdf (and a figure of its "
         "layers), and over all lead_lag_all.csv, .png, .pdf, lead_lag.csv (all rows of all experiments) and "
         "lead_lag_runs.csv (a row for each run and series). Exit codes: 0 done, "
         "2 wrong usage or no run to judge, 3 unreadable files or an unwritable folder.",
     )
-    tool_options.add_runs(parser)
+    add_runs(parser)
     parser.add_argument(
         "--series",
         nargs="+",
@@ -63,13 +62,13 @@ def parse_arguments(argv):
         help="names in metrics.h5 (default: all but accuracies, checks, timing, full spectra and copies); what is "
         "named takes part in any case, vectors with all their components, or one: 'eigenvalues_top_k[7]'",
     )
-    tool_options.add_figures(parser, Path("lead_lag"))
+    add_figures(parser, Path("lead_lag"))
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     arguments = parse_arguments(argv)
-    import plot_lead_lag  # matplotlib takes a second that --help need not wait for
+    from grokscope_tools.leads import figures  # matplotlib takes a second that --help need not wait for
 
     runs = grokscope_io.open_runs(arguments.runs)
     for run in runs:
@@ -83,7 +82,7 @@ def main(argv=None):
     rows = tabulate(verdicts)
     with grokscope_io.writing_to(arguments.save_dir) as folder:
         written = write_tables(folder, rows, verdicts)
-        written += plot_lead_lag.draw_all(rows, verdicts, folder, arguments.formats)
+        written += figures.draw_all(rows, verdicts, folder, arguments.formats)
     print_leaders(rows, verdicts)
     print(f"\nwritten to {arguments.save_dir}: {', '.join(written)}")
     return 0

@@ -17,8 +17,8 @@ import subprocess
 from pathlib import Path
 
 import grokscope_io
-import tool_options
 from grokscope_io import ToolError, run_tool
+from grokscope_tools.command_line.options import make_parser
 
 NO_RUNS = {".segments", ".work", "checkpoints", "plots", "analysis"}
 TAIL_BYTES = 65536
@@ -212,7 +212,7 @@ def table(runs):
 
 
 def main(arguments=None):
-    parser = tool_options.make_parser(__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("folders", nargs="*", default=["results"], help="where to look (default: results)")
     parser.add_argument("--json", action="store_true", help="for other programs: a list of objects")
     options = parser.parse_args(arguments)

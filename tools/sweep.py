@@ -15,8 +15,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import tool_options
-from tool_process import ENVIRONMENT_ERROR, ToolError, run_tool
+from grokscope_tools.command_line.options import make_parser
+from grokscope_tools.command_line.process import ENVIRONMENT_ERROR, ToolError, run_tool
 
 SHOWN_PROBLEMS = 5
 
@@ -116,7 +116,7 @@ def check(lines):
 
 
 def parse_arguments(arguments):
-    parser = tool_options.make_parser(__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("words", nargs="+", metavar="CONFIG or key=values", help="what to combine")
     parser.add_argument("--output", type=Path, help="the run list to write (default: the terminal)")
     parser.add_argument("--check", action="store_true", help="ask grokscope check about every run first")

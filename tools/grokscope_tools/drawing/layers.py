@@ -1,8 +1,8 @@
 """Which layers carry the GOP? Panels with one line a layer."""
-import plot_panels  # first: it finds a Python that has the packages
-import plot_style as style
+import numpy as np
 
-import numpy as np  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.drawing.panels import time_panel
 
 LABELLED_LAYERS = 7
 
@@ -56,6 +56,6 @@ def layer_panel(ax, run, title, find, log_y, metric="gop_trace"):
         for i, layer in enumerate(labelled)
         if find(layer) is not None
     ]
-    plot_panels.time_panel(
+    time_panel(
         ax, run, title, lines or [(None, f"layers/<name>/{metric}")], log_y=log_y, legend=False
     )

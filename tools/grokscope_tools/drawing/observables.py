@@ -1,11 +1,11 @@
 """What did the paper itself measure? Panels of /observables, whatever their shape."""
 import re
 
-import grokscope_io  # before the packages: it finds a Python that has them
-import plot_panels
-import plot_style as style
+import numpy as np
 
-import numpy as np  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.drawing.panels import mark_transition, time_panel
+from grokscope_tools.reading.hdf5_access import natural_key, plain
 
 LINE_COMPONENTS = 12  # more lines than these cannot be told apart
 
@@ -20,7 +20,7 @@ def observable_panels(run):
         if series is None:
             values = run.array(name)
             if np.ndim(values) == 0:
-                scalars.append(f"{label} = {grokscope_io.plain(values)}")
+                scalars.append(f"{label} = {plain(values)}")
             else:
                 panels.append((label, lambda ax, values=values: draw_array(ax, values)))
         elif series.values.ndim == 1:
@@ -35,7 +35,7 @@ def observable_panels(run):
     for name in run.names("results"):
         if np.ndim(values := run.array(name)) == 1:
             panels.append((name, lambda ax, values=values: draw_array(ax, values)))
-    panels.sort(key=lambda panel: grokscope_io.natural_key(panel[0]))
+    panels.sort(key=lambda panel: natural_key(panel[0]))
     if scalars:
         panels.append(("single numbers", lambda ax: style.say(ax, "\n".join(scalars))))
     return panels
@@ -51,7 +51,7 @@ def family_of(run, name):
 def draw_family(ax, run, lines):
     values = np.concatenate([run.series(name).values for name, _ in lines])
     title = ax.get_title(loc="left")
-    plot_panels.time_panel(ax, run, title, lines, log_y=wide_range(values), legend=len(lines) > 1)
+    time_panel(ax, run, title, lines, log_y=wide_range(values), legend=len(lines) > 1)
 
 
 def draw_columns(ax, run, series):
@@ -67,7 +67,7 @@ def draw_columns(ax, run, series):
         (series._replace(values=series.values[:, k]), f"[{k}]", style.ordered_style(k, width))
         for k in range(width)
     ]
-    plot_panels.time_panel(ax, run, ax.get_title(loc="left"), lines, log_y=wide_range(series.values))
+    time_panel(ax, run, ax.get_title(loc="left"), lines, log_y=wide_range(series.values))
 
 
 def draw_map(ax, run, series):
@@ -81,7 +81,7 @@ def draw_map(ax, run, series):
     mesh = ax.pcolormesh(series.step, rows, cells, shading="nearest", cmap=style.HEAT, rasterized=True)
     ax.figure.colorbar(mesh, ax=ax)
     ax.grid(False)
-    plot_panels.mark_transition(ax, run, color="white", zorder=3, path_effects=style.OUTLINED)
+    mark_transition(ax, run, color="white", zorder=3, path_effects=style.OUTLINED)
     ax.set_xlabel("optimizer step")
     ax.set_ylabel("component")
 

@@ -1,12 +1,12 @@
 """How do training and the GOP's scalars go? Panels over the optimizer step.
 
-Every panel of every figure is a function that draws one question into given axes; plot_spectra.py,
-plot_layers.py and plot_observables.py hold the others. visualize_gop.py arranges them into figures; other
-tools reuse them. A panel without data says why.
+Every panel of every figure is a function that draws one question into given axes; spectra.py, layers.py, subspace.py
+and observables.py hold the others. run_figures.py arranges them into figures; other tools reuse them. A panel without
+data says why.
 """
-import plot_style as style  # first: it finds a Python that has the packages
+import numpy as np
 
-import numpy as np  # noqa: E402
+from grokscope_tools.drawing import style
 
 
 def time_panel(ax, run, title, lines, log_y=False, legend=True, axis_of=None):

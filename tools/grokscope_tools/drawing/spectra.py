@@ -2,12 +2,11 @@
 
 Dense data are thinned to what a screen can show, and the panel says so.
 """
-import plot_panels  # first: it finds a Python that has the packages
-import plot_style as style
-import thinning
+import numpy as np
+from matplotlib.colors import LogNorm
 
-import numpy as np  # noqa: E402
-from matplotlib.colors import LogNorm  # noqa: E402
+from grokscope_tools.drawing import panels, style
+from grokscope_tools.reading import thinning
 
 HEAT_EPOCHS, HEAT_RANKS, LINE_POINTS = 500, 300, 400  # more than these cannot be told apart on a screen
 
@@ -180,7 +179,7 @@ def heat_map(ax, run, relative=False):
         cmap=style.matplotlib.colormaps[style.HEAT].with_extremes(under="#cfcfcf", bad="white"),
     )
     rank_axis(ax, "y", series.values.shape[1])
-    plot_panels.mark_transition(ax, run, color="white", zorder=3, path_effects=style.OUTLINED)
+    panels.mark_transition(ax, run, color="white", zorder=3, path_effects=style.OUTLINED)
     ax.grid(False)
     drawn, there = np.count_nonzero(columns >= 0), np.count_nonzero(np.isfinite(series.values).any(axis=1))
     if drawn < there or ranks.size < series.values.shape[1]:

@@ -3,11 +3,11 @@
 A line goes through the medians. A time that was never reached is a triangle at the top; nothing is drawn for a member that
 is not done.
 """
-import plot_style as style  # first: it finds a Python that has the packages
-from study_table import NOBODY_YET, median
+import numpy as np
+from matplotlib import ticker
 
-import numpy as np  # noqa: E402
-from matplotlib import ticker  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.reading.study_table import NOBODY_YET, median
 
 CURVES_IN_A_PANEL = 3  # more of them have their legend beside the figure
 TIMES = {"t_mem": "$t_{\\mathrm{mem}}$", "t_gen": "$t_{\\mathrm{gen}}$"}

@@ -1,10 +1,12 @@
 """What came of the members of a study? Figures over what was varied: times, phases, final losses.
 
-One numeric key: curves over it (plot_study_curves.py). Two: maps (plot_study_maps.py), and a curve for each value of the
-second. None: rows (plot_study_rows.py). visualize_gop.py and report.py draw whatever FIGURES holds.
+One numeric key: curves over it (study_curves.py). Two: maps (study_maps.py), and a curve for each value of the
+second. None: rows (study_rows.py). visualize_gop.py and report.py draw whatever FIGURES holds.
 """
-import plot_style as style  # first: it finds a Python that has the packages
-from plot_study_curves import (
+import numpy as np
+
+from grokscope_tools.drawing import style
+from grokscope_tools.drawing.study_curves import (
     LOSS_LOOKS,
     TIME_LOOKS,
     TIMES,
@@ -17,10 +19,8 @@ from plot_study_curves import (
     times,
     with_curves,
 )
-from plot_study_maps import number_map, phase_map
-from plot_study_rows import dots
-
-import numpy as np  # noqa: E402
+from grokscope_tools.drawing.study_maps import number_map, phase_map
+from grokscope_tools.drawing.study_rows import dots
 
 ROWS_PER_PAGE = 40
 
@@ -50,7 +50,10 @@ def study_phase(study):
         return None
     phase, names = study.phases()
     draws = [lambda ax: phase_map(ax, study, axes, phase, names)]
-    for name, title in (("t_gen", f"{TIMES['t_gen']} (steps)"), ("delay", "Delay, $t_{\\mathrm{gen}} - t_{\\mathrm{mem}}$ (steps)")):
+    for name, title in (
+        ("t_gen", f"{TIMES['t_gen']} (steps)"),
+        ("delay", "Delay, $t_{\\mathrm{gen}} - t_{\\mathrm{mem}}$ (steps)"),
+    ):
         draws.append(lambda ax, name=name, title=title: number_map(ax, study, axes, study.numbers(name), title))
     return [panels_in_a_row(study, "phase diagram", draws, width=3.9, height=4.3)]
 

@@ -3,12 +3,12 @@
 Several seeds of a cell are its most frequent phase, or the median of its numbers. What was never reached is hatched, what is
 not done left pale.
 """
-import plot_style as style  # first: it finds a Python that has the packages
-from study_table import NOBODY_YET, median
+import numpy as np
+from matplotlib import ticker
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 
-import numpy as np  # noqa: E402
-from matplotlib import ticker  # noqa: E402
-from matplotlib.colors import ListedColormap, LogNorm, Normalize  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.reading.study_table import NOBODY_YET, median
 
 WRITTEN_CELLS = 150  # in more cells no number can be read
 PHASES = ("#a9d8f5", style.ORANGE, style.GREEN, "#444444", style.PURPLE, style.BLUE, style.VERMILLION)  # from light to dark

@@ -1,8 +1,8 @@
 """What did each member of a study come to, where nothing numeric was varied? A panel with a row for each group of seeds."""
-import plot_style as style  # first: it finds a Python that has the packages
-from study_table import NOBODY_YET
+import numpy as np
 
-import numpy as np  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.reading.study_table import NOBODY_YET
 
 
 def dots(ax, study, groups, names, looks, numbers, label):

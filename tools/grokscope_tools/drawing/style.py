@@ -4,21 +4,18 @@ Colours are Okabe and Ito's (safe for the colour-blind) and viridis; every line 
 dash pattern and marker, so that a print in black and white can be read. It must know nothing of runs: it is
 handed arrays.
 """
-import grokscope_io  # first: it finds a Python that has the packages
+import re
+import textwrap
+import warnings
 
-grokscope_io.require_modules("matplotlib", "numpy")
-
-import re  # noqa: E402
-import textwrap  # noqa: E402
-import warnings  # noqa: E402
-
-import matplotlib  # noqa: E402
+import matplotlib
 
 matplotlib.use("Agg")  # no display is needed
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-import thinning  # noqa: E402
 from matplotlib import patheffects, ticker  # noqa: E402
+
+from grokscope_tools.reading import thinning  # noqa: E402
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK = (
     "#0072B2",

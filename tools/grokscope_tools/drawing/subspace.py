@@ -1,16 +1,15 @@
 """Do the leading eigenvectors turn while the run learns? Panels of the overlap of top-k eigenspaces between moments.
 
 The overlap of two eigenspaces is |V_tt V_s|_F^2 / min(k_t, k_s), V orthonormal: 1 where the smaller lies in the larger,
-about k / P for random ones. eigenspaces.py finds the spaces and compares them.
+about k / P for random ones. reading/eigenspaces.py finds the spaces and compares them.
 """
-import plot_panels  # first: it finds a Python that has the packages
-import plot_style as style
-from eigenspaces import eigenspaces, overlaps
+import numpy as np
 
-import grokscope_io
-import numpy as np  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.drawing.panels import time_panel
+from grokscope_tools.reading.eigenspaces import overlaps
+from grokscope_tools.reading.run_series import Series
 
-__all__ = ["Rotation", "eigenspaces", "overlap_matrix", "overlap_with", "overlaps"]
 HOW_TO = (
     "no data\nfewer than two moments have stored eigenvectors\nset gop_tracking.store_eigenvectors, or run\n"
     "grokscope analyze RUN_DIR\ngop_tracking.store_eigenvectors=true"
@@ -69,8 +68,8 @@ def overlap_with(ax, run, rotation):
     if t_gen is not None:
         anchors.setdefault(int(np.abs(steps - t_gen).argmin()), "$t_{\\mathrm{gen}}$")
     lines = [
-        (grokscope_io.Series(steps, steps, rotation.matrix[i]), label, style.line_style(n))
+        (Series(steps, steps, rotation.matrix[i]), label, style.line_style(n))
         for n, (i, label) in enumerate(sorted(anchors.items()))
     ]
-    plot_panels.time_panel(ax, run, "Overlap with one moment", lines)
+    time_panel(ax, run, "Overlap with one moment", lines)
     ax.set_ylim(-0.04, 1.04)

@@ -5,10 +5,9 @@ Scores are those of change_point.py; up to CALM they count as equal.
 import itertools
 import math
 
-import grokscope_io  # noqa: F401  first: it finds a Python that has the packages
+import numpy as np
 
-import numpy as np  # noqa: E402
-from change_point import CALM  # noqa: E402
+from grokscope_tools.leads.change_point import CALM
 
 PERMUTATIONS = 2000  # at random, where all would be more
 Z_95 = 1.959964

@@ -38,9 +38,7 @@ it finds none, the bin at which that difference is lowest.
 """
 from typing import NamedTuple
 
-import grokscope_io  # first: it finds a Python that has the packages
-
-import numpy as np  # noqa: E402
+import numpy as np
 
 BINS_PER_DECADE = 32
 BASELINE = 8

@@ -1,10 +1,10 @@
-"""Which series changed first? Figures over the rows of lead_lag.py: one for each experiment, one over all.
+"""Which series changed first? Figures over the rows that rows.py makes: one for each experiment, one over all.
 """
-import plot_style as style  # first: it finds a Python that has the packages
+import numpy as np
+from matplotlib.colors import ListedColormap, TwoSlopeNorm
 
-import numpy as np  # noqa: E402
-from lead_lag_tables import file_name  # noqa: E402
-from matplotlib.colors import ListedColormap, TwoSlopeNorm  # noqa: E402
+from grokscope_tools.drawing import style
+from grokscope_tools.leads.tables import file_name
 
 ROWS = 32  # beyond so many rows the names cannot be read
 LAYER_METRICS = (
@@ -18,7 +18,7 @@ LIGHT = ListedColormap(style.plt.get_cmap("PuOr_r")(np.linspace(0.2, 0.8, 256)))
 ARROWS = {"up": " ↑", "down": " ↓", None: ""}
 CAVEAT = (
     "Changes by the test of Chu, Stinchcombe and White (1996), the last one before the jump; parameters in "
-    "tools/change_point.py. A lead is no cause.\n"
+    "change_point.py. A lead is no cause.\n"
     "★: before all nulls (test_acc itself) in more than half of the runs. "
     "(n/m): only n of m runs changed. Bars of rates: 95 % (Wilson). *: p (any series) ≤ 0.05."
 )

@@ -15,13 +15,12 @@
 """
 from typing import NamedTuple, Optional
 
-import grokscope_io  # noqa: F401  first: it finds a Python that has the packages
+import numpy as np
 
-import chance  # noqa: E402
-import numpy as np  # noqa: E402
-from change_point import BASELINE, RESOLUTION  # noqa: E402
-from lead_lag_runs import CONTROL, GENERALISING  # noqa: E402
-from lead_lag_verdicts import SIGN_OF_NULL  # noqa: E402
+from grokscope_tools.leads import chance
+from grokscope_tools.leads.change_point import BASELINE, RESOLUTION
+from grokscope_tools.leads.runs import CONTROL, GENERALISING
+from grokscope_tools.leads.verdicts import SIGN_OF_NULL
 
 DIRECTIONS = {1: "up", -1: "down"}
 

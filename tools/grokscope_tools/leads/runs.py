@@ -11,10 +11,8 @@ did not generalise as a control. Left out are
 Runs of one study are compared with one another, else those of one experiment. Generalising runs whose settings differ
 in more than seeds are told apart; controls should differ from them in one thing (less data, no weight decay).
 """
-import grokscope_io  # noqa: F401  first: it finds a Python that has the packages
-
-import change_point  # noqa: E402
-from change_point import BASELINE, RESOLUTION  # noqa: E402
+from grokscope_tools.leads import change_point
+from grokscope_tools.leads.change_point import BASELINE, RESOLUTION
 
 REFERENCE = "test_acc"
 GENERALISING, CONTROL = "generalising", "control"

@@ -1,14 +1,12 @@
-"""How are the rows of lead_lag.py written as tables (CSV), and which of them are printed?
+"""How are the rows that rows.py makes written as tables (CSV), and which of them are printed?
 """
 import csv
 import re
 from typing import NamedTuple, Optional
 
-import grokscope_io  # noqa: F401  first: it finds a Python that has the packages
-
-from change_point import RESOLUTION  # noqa: E402
-from lead_lag_runs import CONTROL, GENERALISING  # noqa: E402
-from lead_lag_verdicts import SIGN_OF_NULL  # noqa: E402
+from grokscope_tools.leads.change_point import RESOLUTION
+from grokscope_tools.leads.runs import CONTROL, GENERALISING
+from grokscope_tools.leads.verdicts import SIGN_OF_NULL
 
 NOT_WRITTEN = ("onsets", "scores")  # lead_lag_runs.csv has them
 COMPARED = (  # between experiments

@@ -13,12 +13,11 @@
 import fnmatch
 from typing import Callable, NamedTuple, Optional
 
-import grokscope_io  # noqa: F401  first: it finds a Python that has the packages
+import numpy as np
 
-import change_point  # noqa: E402
-import numpy as np  # noqa: E402
-from change_point import RESOLUTION  # noqa: E402
-from lead_lag_runs import CONTROL, GENERALISING, REFERENCE, can_be_dated, kind_of, members_of, pools_of  # noqa: E402
+from grokscope_tools.leads import change_point
+from grokscope_tools.leads.change_point import RESOLUTION
+from grokscope_tools.leads.runs import CONTROL, GENERALISING, REFERENCE, can_be_dated, kind_of, members_of, pools_of
 
 SKIPPED = (  # unless --series names them
     REFERENCE,

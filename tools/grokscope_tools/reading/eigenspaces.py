@@ -9,10 +9,11 @@ import collections.abc
 import functools
 from typing import Callable, NamedTuple
 
-import grokscope_io  # first: it finds a Python that has the packages
-import thinning
+import numpy as np
 
-import numpy as np  # noqa: E402
+from grokscope_tools.reading import thinning
+from grokscope_tools.reading.moments import Moment
+from grokscope_tools.reading.run import Run
 
 MOMENTS = 60  # that are compared, at most
 TOP_K = 10
@@ -61,15 +62,15 @@ class Eigenspaces(collections.abc.Mapping):
 class Candidate(NamedTuple):
     """A moment that has vectors, and multiplications that it takes to find them (0: they are stored)."""
 
-    source: grokscope_io.Run
-    moment: grokscope_io.Moment
+    source: Run
+    moment: Moment
     size: int
     cost: float
 
 
 def sources(run):
     """The run itself, then its analyses: whatever may hold eigenvectors."""
-    return [run] + [grokscope_io.Run(folder) for folder in sorted((run.path / "analysis").glob("*"))]
+    return [run] + [Run(folder) for folder in sorted((run.path / "analysis").glob("*"))]
 
 
 def candidates(run):

@@ -10,7 +10,7 @@ with respect to row r d_out + a and column b of the parameter is
 import h5py
 import numpy as np
 
-from moments import group_name
+from grokscope_tools.reading.moments import group_name
 
 EXAMPLES_AT_ONCE = 512
 NUMBERS_AT_ONCE = 20_000_000  # of a block of gradients: 160 MB

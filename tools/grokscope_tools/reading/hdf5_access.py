@@ -8,7 +8,7 @@ import re
 import h5py
 import numpy as np
 
-from tool_process import ENVIRONMENT_ERROR, ToolError
+from grokscope_tools.command_line.process import ENVIRONMENT_ERROR, ToolError
 
 AXES = ("epoch", "step")
 NO_SERIES = {"parameters", "results", "events", "provenance", "tracked_ids"}  # groups and datasets, whatever their length

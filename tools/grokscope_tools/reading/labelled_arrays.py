@@ -7,7 +7,7 @@ import importlib
 
 import numpy as np
 
-from tool_process import ENVIRONMENT_ERROR, ToolError
+from grokscope_tools.command_line.process import ENVIRONMENT_ERROR, ToolError
 
 
 def to_pandas(run, table=""):

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hdf5_access import member, plain, shape_of
+from grokscope_tools.reading.hdf5_access import member, plain, shape_of
 
 
 class Parameter(NamedTuple):

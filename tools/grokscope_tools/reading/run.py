@@ -1,59 +1,26 @@
-"""What does this run directory hold? The one reader that all tools use.
+"""What does this run directory hold? The one reader that all tools use; grokscope_io.py is its name for scripts.
 
 open_run(path) gives a Run whose series are read when asked for and kept. It reads finished, running,
 interrupted and older runs alike: what is not there is None, a value that does not exist is NaN. It must know
-nothing of plots, models or MPI. Needs h5py and numpy: where the running Python lacks them it starts the
-system's Python in its place.
+nothing of plots, models or MPI.
 
 Here runs are found, and asked what was trained and what came of it. run_series.py has what a Run answers about series,
 run_gops.py about matrices, eigenvectors and spectra; run_files.py opens the files.
 """
+import glob
+import json
 import os
+from pathlib import Path
+from typing import NamedTuple, Optional
 
-from tool_process import ENVIRONMENT_ERROR, USER_ERROR, ToolError, require_modules, run_tool, writing_to
+import h5py
+import numpy as np
 
-# Published files are immutable and replaced by renaming, so that locks protect nothing; on many network file
-# systems asking for one fails.
-os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
-require_modules("h5py", "numpy")
-
-import glob  # noqa: E402
-import json  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import NamedTuple, Optional  # noqa: E402
-
-import h5py  # noqa: E402
-import numpy as np  # noqa: E402
-from hdf5_access import attributes_of, dataset_shapes, member, natural_key, plain, shape_of  # noqa: E402
-from moments import Moment  # noqa: E402
-from parameter_table import Parameter, read_parameters  # noqa: E402
-from run_files import DATA, GOP_FULL, GOP_LAYERS, METRICS, STUDY, recently_used  # noqa: E402
-from run_gops import RunGops  # noqa: E402
-from run_series import Series  # noqa: E402
-
-__all__ = [  # with what tools take from the modules below this one
-    "ENVIRONMENT_ERROR",
-    "STUDY",
-    "USER_ERROR",
-    "Moment",
-    "Parameter",
-    "Run",
-    "Series",
-    "ToolError",
-    "Transition",
-    "find_runs",
-    "natural_key",
-    "open_run",
-    "open_runs",
-    "plain",
-    "reached",
-    "recently_used",
-    "require_modules",
-    "run_tool",
-    "shape_of",
-    "shortest_labels",
-    "writing_to",
-]
+from grokscope_tools.command_line.process import ToolError
+from grokscope_tools.reading.hdf5_access import attributes_of, dataset_shapes, member, natural_key, plain
+from grokscope_tools.reading.parameter_table import read_parameters
+from grokscope_tools.reading.run_files import DATA, GOP_FULL, GOP_LAYERS, METRICS, STUDY
+from grokscope_tools.reading.run_gops import RunGops
 
 
 class Transition(NamedTuple):

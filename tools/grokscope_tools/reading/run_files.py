@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h5py
 
-from tool_process import ENVIRONMENT_ERROR, ToolError
+from grokscope_tools.command_line.process import ENVIRONMENT_ERROR, ToolError
 
 OPEN_FILES = 32  # of all runs together: a study has hundreds
 METRICS, GOP_FULL, GOP_LAYERS, DATA = "metrics.h5", "gop_full.h5", "gop_layers.h5", "data.h5"

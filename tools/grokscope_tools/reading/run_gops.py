@@ -1,15 +1,15 @@
 """Which GOPs does a run hold, and what is stored with each? Matrices, eigenvectors, spectra and noise floors.
 
-stored_gop.py reads the matrices. Run in grokscope_io.py is what tools open.
+stored_gop.py reads the matrices. Run in run.py is what tools open.
 """
 import numpy as np
 
-from hdf5_access import attributes_of, dataset_values, member
-from moments import group_name, named_moments
-from run_files import GOP_FULL, GOP_LAYERS
-from run_series import RunSeries
-from stored_gop import stored_gop, whole_range
-from tool_process import ToolError
+from grokscope_tools.command_line.process import ToolError
+from grokscope_tools.reading.hdf5_access import attributes_of, dataset_values, member
+from grokscope_tools.reading.moments import group_name, named_moments
+from grokscope_tools.reading.run_files import GOP_FULL, GOP_LAYERS
+from grokscope_tools.reading.run_series import RunSeries
+from grokscope_tools.reading.stored_gop import stored_gop, whole_range
 
 AFFORDABLE = 1e11  # multiplications for the eigenvectors of a stored matrix: some seconds
 

@@ -1,16 +1,16 @@
 """What changed over training? The series of metrics.h5, each on its own axes, and the moments that were tracked.
 
-A value that does not exist is NaN, a series that does not exist None. Run in grokscope_io.py is what tools open.
+A value that does not exist is NaN, a series that does not exist None. Run in run.py is what tools open.
 """
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-import labelled_arrays
-from hdf5_access import attributes_of, axes_of, dataset_shapes, dataset_values, member, natural_key
-from moments import Moment
-from run_files import METRICS, RunFiles
+from grokscope_tools.reading import labelled_arrays
+from grokscope_tools.reading.hdf5_access import attributes_of, axes_of, dataset_shapes, dataset_values, member, natural_key
+from grokscope_tools.reading.moments import Moment
+from grokscope_tools.reading.run_files import METRICS, RunFiles
 
 
 class Series(NamedTuple):

@@ -2,17 +2,18 @@
 
 The one place that tells layouts apart. A group (epoch_<E> of gop_full.h5, epoch_<E>/<layer> of gop_layers.h5) holds
 `gop`, P x P numbers in this file or behind an external link; or `gop_lower`, the tiles of its lower triangle, which
-gop_tiles.py puts together; or `factors`, from which gop_factors.py rebuilds any block exactly. It must know nothing of run directories.
+gop_tiles.py puts together; or `factors`, from which gop_factors.py rebuilds any block exactly. It must know nothing of
+run directories.
 """
 from typing import Callable, NamedTuple
 
 import h5py
 import numpy as np
 
-import gop_factors
-from gop_tiles import block_of_tiles
-from hdf5_access import member
-from tool_process import ToolError
+from grokscope_tools.command_line.process import ToolError
+from grokscope_tools.reading import gop_factors
+from grokscope_tools.reading.gop_tiles import block_of_tiles
+from grokscope_tools.reading.hdf5_access import member
 
 
 class StoredGop(NamedTuple):

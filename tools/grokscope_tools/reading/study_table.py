@@ -7,9 +7,11 @@ must know nothing of papers.
 import re
 from pathlib import Path
 
-import grokscope_io  # first: it finds a Python that has the packages
+import numpy as np
 
-import numpy as np  # noqa: E402
+from grokscope_tools.reading.hdf5_access import plain
+from grokscope_tools.reading.run import Run
+from grokscope_tools.reading.run_files import STUDY
 
 # How long and how closely a member was watched, which studies adapt to what they vary.
 WATCHING = re.compile(
@@ -22,19 +24,19 @@ DERIVED_PHASES = {1: "generalised", 2: "memorised only", 3: "neither"}
 
 
 def is_study(folder):
-    return (Path(folder) / grokscope_io.STUDY).is_file()
+    return (Path(folder) / STUDY).is_file()
 
 
 class Study:
     """The members of one study, a row each; all times are NaN where they were not reached."""
 
     def __init__(self, folder):
-        self.run = grokscope_io.Run(folder)
+        self.run = Run(folder)
         self.path, self.name = self.run.path, self.run.name
         columns = self.run.members() or {}
         self.columns_ = {name: values for name, values in columns.items() if values.dtype.kind in "biuf"}
         self.texts_ = {
-            name: [grokscope_io.plain(value) for value in values]
+            name: [plain(value) for value in values]
             for name, values in columns.items()
             if name not in self.columns_
         }
@@ -52,7 +54,7 @@ class Study:
 
     def member(self, i):
         directory = self.texts_.get("directory", [f"members/{name}" for name in self.names])[i]
-        return grokscope_io.Run(self.path / directory)
+        return Run(self.path / directory)
 
     # Results -----------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 """Which points of a long series are shown where a screen cannot show all of them?"""
-import grokscope_io  # noqa: F401 (first: it finds a Python that has the packages)
-
-import numpy as np  # noqa: E402
+import numpy as np
 
 
 def log_spaced(n, limit):

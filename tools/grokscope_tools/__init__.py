@@ -1,0 +1,1 @@
+"""What do the commands in tools/ share? One folder a question; tools/README.md is their map."""

@@ -1,0 +1,1 @@
+"""How does a command read its options, start, fail and end? Needs nothing but Python itself."""
