@@ -94,6 +94,10 @@ class RunTest(unittest.TestCase):
         self.assertIsNone(run.series("observables/table"))  # as long as another table
         np.testing.assert_array_equal(run.array("observables/table"), np.arange(3.0))
 
+    def test_names_sort_by_their_numbers(self):
+        for ordered in (["blocks.2.W", "blocks.10.W"], ["pgd_0.03", "pgd_0.06", "pgd_0.1", "pgd_0.2", "pgd_x"], ["a", "a_1", "b"]):
+            self.assertEqual(sorted(reversed(ordered), key=io.natural_key), ordered)
+
     def test_equal_length_makes_no_series(self):
         folder = self.copy("equal_length")
         with h5py.File(folder / "metrics.h5", "a") as file:

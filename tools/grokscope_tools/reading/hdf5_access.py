@@ -32,8 +32,8 @@ def shape_of(entry):
 
 
 def natural_key(text):
-    """Sorts blocks.2 before blocks.10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+    """Sorts blocks.2 before blocks.10, and accuracy_0.03 before accuracy_0.1."""
+    return [float(part) if k % 2 else part for k, part in enumerate(re.split(r"(\d+(?:\.\d+)?)", text))]
 
 
 def member(group, name):
