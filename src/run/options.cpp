@@ -46,6 +46,8 @@ void LimitOptions::declare(Schema& s) {
   s.add("memory_per_rank_gb", memory_per_rank_gb, "what a distributed P x P matrix may take of a rank's memory; decides the side")
       .unit("GB").above(0);
   s.add("checkpoint_frequency", checkpoint_frequency, "epochs between commits").unit("epoch").at_least(1).not_scientific();
+  s.add("checkpoint_after_s", checkpoint_after_s, "a run that has not committed for so long does at its next evaluation or "
+                                                  "measurement, within an epoch too; 0: never").unit("s").at_least(0).not_scientific();
   s.add("checkpoint_epochs", checkpoint_epochs, "epochs that are committed whatever commits cost, as is the one where t_gen "
                                                 "falls: what other runs start from").unit("epoch").at_least(1).not_scientific();
   s.add("max_silence_s", max_silence_s, "end the job when a rank shows no sign of life for so long; longer than the longest "

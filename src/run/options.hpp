@@ -21,6 +21,7 @@ struct LimitOptions {
   double warn_if_exceeds_gb = 10;
   double memory_per_rank_gb = 8;
   std::int64_t checkpoint_frequency = 1000;
+  double checkpoint_after_s = 1800;
   std::vector<std::int64_t> checkpoint_epochs;
   std::int64_t threads_per_rank = 1;
   double max_silence_s = 7200;

@@ -74,7 +74,7 @@ class Session {
   void commit(Stage stage);
   void publish(const Checkpoint& checkpoint, bool done);
   bool must_be_kept(const Moment& now) const;
-  bool commit_due(const Moment& now) const;
+  bool commit_due(const Moment& now, bool has_looked) const;
   bool is_committed(const Moment& now, Seen seen) const;
   void stop_here(const Moment& now);
   bool must_stop();
@@ -229,7 +229,7 @@ void Session::train() {
     if (pass.stop) stop_here(now);
     const bool has_looked = is_new && (log_due(now) || probes_.due(now));
     if (has_looked) look(now, pass);
-    if (is_new && commit_due(now)) {
+    if (is_new && commit_due(now, has_looked)) {
       commit(now, Seen::everything);
     } else if (has_looked) {
       last_good_ = Stage{now, Seen::everything, trainer_->state()};
@@ -331,14 +331,17 @@ bool Session::must_be_kept(const Moment& now) const {
   return t_gen && now.epoch == (t_gen->step + per_epoch - 1) / per_epoch;
 }
 
-bool Session::commit_due(const Moment& now) const {
+bool Session::commit_due(const Moment& now, bool has_looked) const {
   if (now.final) return true;
-  if (!now.at_epoch_start() || is_committed(now, Seen::everything) || now.epoch == 0) return false;
-  if (must_be_kept(now)) return true;
-  if (now.epoch % c_.limits.checkpoint_frequency != 0) return false;
+  if (is_committed(now, Seen::everything) || now.step == 0) return false;
+  const bool is_epoch = now.at_epoch_start() && now.epoch > 0;
+  if (is_epoch && must_be_kept(now)) return true;
+  const bool is_regular = is_epoch && now.epoch % c_.limits.checkpoint_frequency == 0;
+  if (!is_regular && !has_looked) return false;
   // Commits may cost a hundredth of the time. The root's clock decides for all; nothing that is computed depends on it.
   const double since_last = comm_.broadcast_value(watch_.seconds() - last_commit_at_s_);
-  return since_last >= 100 * writer_->last_commit_s();
+  if (since_last < 100 * writer_->last_commit_s()) return false;
+  return is_regular || (c_.limits.checkpoint_after_s > 0 && since_last >= c_.limits.checkpoint_after_s);
 }
 
 bool Session::is_committed(const Moment& now, Seen seen) const {

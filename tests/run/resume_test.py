@@ -195,6 +195,25 @@ class MinibatchTest(StoppedRun):
         self.check_mid_epoch("images", content, 1)
 
 
+class CommitsByTheClockTest(StoppedRun):
+    """Where looks take long, epochs are no measure of what a crash may cost."""
+
+    def test_a_killed_run_goes_on_within_its_epoch(self):
+        content = variant(LINEAR, training={"epochs": 300, "batch_size": 4, "log_interval": 1, "log_unit": "step"},
+                          gop_tracking={"frequency": 50}, computational_limits={"checkpoint_frequency": 1000, "checkpoint_after_s": 0})
+        reference = self.train("clock_whole", content)
+        names = sorted(path.name for path in (reference / "checkpoints").iterdir())
+        self.assertEqual(names, ["epoch_300.h5"], "nothing but the end was to be committed")
+        config = self.write_config("clock_killed", variant(content, computational_limits={"checkpoint_after_s": 0.01}))
+        for _ in range(3):
+            self.kill_one_rank(config, 1)
+        names = [path.name for path in (config.with_suffix("") / "checkpoints").iterdir()]
+        self.assertTrue(any("_step_" in name for name in names), names)
+        self.assertGreater(status_of(config.with_suffix(""))["step"], 0)
+        self.finish(config, 1)
+        self.assert_as_uninterrupted(reference, config)
+
+
 class ObservedTest(StoppedRun):
     """Observables that look back, and results that are made of whole series."""
 
