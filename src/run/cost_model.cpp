@@ -94,10 +94,10 @@ double memory_of(const Workload& w, const CostEstimate& e, double n, double p) {
   // LAPACK has the whole matrix on one rank.
   double bytes = matrix * copies / p;
   if (e.solver.solver == Solver::lapack && p > 1) bytes += matrix;
-  // Those of its own examples, and as much again for the pass that makes them; and one parameter's at a time in float64, of the
-  // rows and of the columns of its tiles.
+  // Those of its own examples, and twice as much for the pass that makes them; and one parameter's at a time in float64, of
+  // the rows and of the columns of its tiles.
   const double fetched = 2 * w.largest_tap_bytes * (p > 1 ? 2 : 1);
-  const double taps = 2 * w.tap_bytes / p + fetched / (e.side.side == Side::gram ? std::sqrt(p) : p);
+  const double taps = 3 * w.tap_bytes / p + fetched / (e.side.side == Side::gram ? std::sqrt(p) : p);
   const double basis = 2 * 8 * n * 8 * static_cast<double>(w.top_k);
   // Shards of the vectors, of those before and of a copy; and the few that are whole on every rank.
   const auto size_of_one = static_cast<double>(w.parameters), k = static_cast<double>(w.top_k);
