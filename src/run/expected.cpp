@@ -233,7 +233,7 @@ double taken_over_all(const Expectation& e, std::vector<double> numbers, std::st
 }
 
 Verdict verdict_on(const Expectation& e, const FindPlaces& find_places) {
-  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.paper, e.source, e.seeds.text};
+  Verdict verdict{what_text(e), wanted_text(e), "", kMissing, false, e.paper, e.source, e.seeds.text, e.why};
   const auto places = find_places(e.quantity);
   std::string problem;
   auto numbers = numbers_at(e, places, problem);
@@ -359,9 +359,11 @@ void check_over(const Expectation& e, const std::string& key, Problems& problems
 }  // namespace
 
 std::string Verdict::basis() const {
-  if (seeds.empty()) return source;
-  const auto seen = "seeds: " + seeds;
-  return source.empty() ? seen : source + "; " + seen;
+  std::vector<std::string> parts;
+  if (!source.empty()) parts.push_back(source);
+  if (!seeds.empty()) parts.push_back("seeds: " + seeds);
+  if (!why.empty()) parts.push_back("why: " + why);
+  return join(parts, "; ");
 }
 
 std::string verdict_line(const Verdict& v) {

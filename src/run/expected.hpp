@@ -23,10 +23,11 @@ struct Verdict {
   std::string paper;  ///< what the paper says
   std::string source;
   std::string seeds;  ///< those that the bound was seen on
+  std::string why;    ///< the bound is not the source's
 
   /// "first epoch with training/test_loss <= 0.1: within 800 .. 4500"
   std::string claim() const { return what + " " + wanted; }
-  /// Where the bound comes from: "measured.md 03; seeds: 0, 1, 2".
+  /// Where the bound comes from: "measured.md 03; seeds: 0, 1, 2; why: two ranks differ".
   std::string basis() const;
 };
 

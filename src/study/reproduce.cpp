@@ -110,7 +110,7 @@ std::vector<Row> rows_of(const Reproduction& r, const fs::path& file) {
     rows.push_back({r.paper, file.string(), r.claim, verdict, judgement, r.walltime_s, r.commit});
   };
   for (const auto& verdict : r.verdicts) add(verdict, verdict.met ? "holds" : "missed");
-  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, "", "", ""}, "failed");
+  if (!r.problem.empty()) add({"", "", r.problem, kMissing, false, "", "", "", ""}, "failed");
   if (rows.empty()) add({}, "no claim");
   return rows;
 }
@@ -175,7 +175,7 @@ std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
        texts([](const Row& r) { return r.verdict.paper; })},
       {{"expected", "expected", "1", "how it must compare"},
        texts([](const Row& r) { return r.verdict.wanted; })},
-      {{"source", "source", "1", "where the claim stands, and the seeds that its bound was seen on"},
+      {{"source", "source", "1", "where the claim stands, the seeds that its bound was seen on, and why the bound is wider"},
        texts([](const Row& r) { return r.verdict.basis(); })},
       {{"ours", "our result", "1", "the number, or why there is none"},
        texts([](const Row& r) { return r.verdict.found; })},

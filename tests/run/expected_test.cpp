@@ -255,6 +255,8 @@ TEST_F(ExpectedTest, SeedsStandBesideTheSource) {
   };
   EXPECT_TRUE(line("source: here, seeds: 13").ends_with(": 20 (here; seeds: 13)"));
   EXPECT_TRUE(line("source: here, seeds: [0, 1, 2]").ends_with(": 20 (here; seeds: 0, 1, 2)"));
+  EXPECT_TRUE(line("source: here, why: two ranks differ").ends_with(": 20 (here; why: two ranks differ)"));
+  EXPECT_TRUE(line("seeds: 1, why: luck").ends_with(": 20 (seeds: 1; why: luck)"));
   EXPECT_TRUE(line("seeds: three of ten").ends_with(": 20 (seeds: three of ten)"));
   EXPECT_TRUE(line("source: here").ends_with(": 20 (here)"));
   for (const std::string text : {"seeds: {a: 1}", "seeds: [[1], [2]]", "seed: 1"}) EXPECT_THROW(line(text), UserError);
