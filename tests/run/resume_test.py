@@ -115,9 +115,11 @@ class EveryWayTest(StoppedRun):
         self.assert_as_uninterrupted(reference, config)
 
     def check_second_signal(self, ranks):
-        """Both signals wait while the ranks are frozen: the second arrives before the end of any step."""
-        reference = self.train(f"patient_{ranks}", LONG, ranks=ranks)
-        config = self.write_config(f"impatient_{ranks}", LONG)
+        """Both signals wait while the ranks are frozen: the second arrives before the end of any step. The run is so long that
+        even on a busy machine it does not end before they are sent."""
+        content = variant(LONG, training={"epochs": 1200})
+        reference = self.train(f"patient_{ranks}", content, ranks=ranks)
+        config = self.write_config(f"impatient_{ranks}", content)
         process = self.begin(config, ranks)
         processes = children_of(process.pid) if ranks > 1 else [process.pid]
         for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
