@@ -115,7 +115,7 @@ ModelTimes measure_model(const RunConfiguration& c, std::int64_t tracked) {
     macs += gram_macs_per_pair(tap);
     expected += expected_macs_per_pair({tap, taps.n}, tracked);
   }
-  return {time_passes(c, Taping::off), time_passes(c, Taping::on), pair_seconds(taps, macs) * expected / macs};
+  return {time_passes(c, Taping::off), time_passes(c, Taping::on), pair_seconds(taps, macs) * (macs > 0 ? expected / macs : 1)};
 }
 
 }  // namespace grokscope
