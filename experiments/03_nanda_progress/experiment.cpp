@@ -94,12 +94,11 @@ class NandaProgress : public Task {
              {"end of memorisation", "step", "observation with the lowest excluded loss"}},
             {"phase_circuit_formation_end",
              {phases.circuit_formation},
-             {"end of circuit formation", "step",
-              "last evaluation with a test loss of at least half its largest"}},
+             {"end of circuit formation", "step", "first observation with a restricted loss of at most 0.1"}},
             {"phase_clean_up_end",
              {phases.clean_up},
              {"end of clean-up", "step",
-              "first later evaluation with a test loss of at most 1/100 of its largest"}}};
+              "first evaluation behind the largest test loss with at most 1/100 of it"}}};
   }
 
  private:

@@ -2,36 +2,40 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace grokscope::nanda {
 namespace {
 
-constexpr double kHigh = 0.5, kGone = 0.01;  ///< of the largest test loss
+constexpr double kSolved = 0.1;  ///< a loss at which a task counts as solved, here as in the claims
+constexpr double kGone = 0.01;   ///< of the largest test loss
+
+/// The observations of one name, row by row of the history; empty where there are none.
+std::span<const double> observed(const History& history, const char* name) {
+  const auto found = history.observables.find(name);
+  return found == history.observables.end() ? std::span<const double>{} : std::span<const double>{found->second};
+}
 
 }  // namespace
 
 Phases find_phases(const History& history) {
   Phases phases;
+  const auto step = [&](std::size_t row) { return static_cast<double>(history.step[row]); };
+  double lowest = kMissing;
+  const auto excluded = observed(history, "excluded_loss");
+  for (std::size_t row = 0; row < excluded.size(); ++row) {
+    if (std::isnan(excluded[row]) || excluded[row] >= lowest) continue;
+    lowest = excluded[row];
+    phases.memorisation = step(row);
+  }
+  const auto restricted = observed(history, "restricted_loss");
+  const auto solved = std::find_if(restricted.begin(), restricted.end(), [](double loss) { return loss <= kSolved; });
+  if (solved != restricted.end()) phases.circuit_formation = step(static_cast<std::size_t>(solved - restricted.begin()));
   const auto& evaluations = history.evaluations;
-  if (evaluations.empty()) return phases;
-  const auto step = [&](std::size_t i) { return static_cast<double>(history.step[i]); };
-  if (const auto found = history.observables.find("excluded_loss"); found != history.observables.end()) {
-    double lowest = kMissing;
-    for (std::size_t i = 0; i < found->second.size(); ++i) {
-      if (std::isnan(found->second[i]) || found->second[i] >= lowest) continue;
-      lowest = found->second[i];
-      phases.memorisation = step(i);
-    }
-  }
-  double largest = 0;
-  for (const auto& e : evaluations) largest = std::max(largest, e.test_loss);
-  auto last_high = evaluations.size();
-  while (last_high > 0 && evaluations[last_high - 1].test_loss < kHigh * largest) --last_high;
-  if (last_high == 0 || last_high == evaluations.size()) return phases;  // still high at the end
-  phases.circuit_formation = step(last_high - 1);
-  for (auto i = last_high; i < evaluations.size() && std::isnan(phases.clean_up); ++i) {
-    if (evaluations[i].test_loss <= kGone * largest) phases.clean_up = step(i);
-  }
+  const auto peak = std::max_element(evaluations.begin(), evaluations.end(),
+                                     [](const auto& a, const auto& b) { return a.test_loss < b.test_loss; });
+  const auto gone = std::find_if(peak, evaluations.end(), [&](const auto& e) { return e.test_loss <= kGone * peak->test_loss; });
+  if (gone != evaluations.end()) phases.clean_up = step(static_cast<std::size_t>(gone - evaluations.begin()));
   return phases;
 }
 

@@ -119,6 +119,14 @@ class ThilakSlingshot : public Task {
     add("largest_loss_from_step_1000", slingshot::largest_loss(history.step, loss, 0, 1000), "loss",
         "largest training loss from step 1,000 on");
     add("least_norm_rise", least_rise, "parameter", "smallest rise of |W_last| from one spike to the next, of the first three");
+    const auto course = [&](const char* observable) {
+      return slingshot::course_of(history.observables.at(observable), low.value_or(history.step.size()));
+    };
+    const auto curvature = course("curvature_along_update"), change = course("feature_change");
+    add("curvature_median_after", curvature.median, "loss", "median curvature_along_update after first_below_1e-6");
+    add("curvature_largest_after", curvature.largest, "loss", "largest curvature_along_update after first_below_1e-6");
+    add("feature_change_median_after", change.median, "1", "median feature_change after first_below_1e-6");
+    add("feature_change_largest_after", change.largest, "1", "largest feature_change after first_below_1e-6");
     if (!steps.empty()) {
       results.push_back({"spike_steps", steps, {"steps of the spikes", "step", "where each counted spike begins"}});
       results.push_back({"spike_last_layer_norms", norms, {"norms at the spikes", "parameter", "|W_last| where each counted spike begins"}});

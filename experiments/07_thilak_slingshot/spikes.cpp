@@ -30,4 +30,14 @@ double largest_loss(std::span<const std::int64_t> step, std::span<const double> 
   return largest;
 }
 
+Course course_of(std::span<const double> series, std::size_t from) {
+  std::vector<double> there;
+  for (std::size_t row = from; row < series.size(); ++row) {
+    if (!std::isnan(series[row])) there.push_back(series[row]);
+  }
+  if (there.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+  std::sort(there.begin(), there.end());
+  return {(there[(there.size() - 1) / 2] + there[there.size() / 2]) / 2, there.back()};
+}
+
 }  // namespace grokscope::slingshot

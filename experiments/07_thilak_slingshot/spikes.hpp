@@ -27,4 +27,10 @@ Spikes find_spikes(std::span<const std::int64_t> step, std::span<const double> l
 double largest_loss(std::span<const std::int64_t> step, std::span<const double> loss, std::size_t from,
                     std::int64_t after_step);
 
+/// What a series does in the rows from `from` on: the middle and the largest of its numbers, NaN when there are none.
+struct Course {
+  double median, largest;
+};
+Course course_of(std::span<const double> series, std::size_t from);
+
 }  // namespace grokscope::slingshot

@@ -188,9 +188,10 @@ std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
 }
 
 void write_table(const ReproduceOptions& options, const std::vector<Row>& rows) {
-  make_folder(options.results);
-  write_text_durably(options.results / "reproduce.md", markdown(rows));
-  publish_columns(options.results / "reproduce.h5", columns_of(rows),
+  const auto table = table_of(options).string();
+  make_folder(fs::path(table).parent_path());
+  write_text_durably(table + ".md", markdown(rows));
+  publish_columns(table + ".h5", columns_of(rows),
                   {{"rows", static_cast<std::int64_t>(rows.size())}});
 }
 
@@ -232,7 +233,20 @@ std::vector<fs::path> of_paper(const std::string& number, const std::vector<fs::
   return chosen;
 }
 
+/// "03" for "3", sorted, each once.
+std::set<std::string> normalised(const std::vector<std::string>& numbers) {
+  std::set<std::string> all;
+  for (const auto& number : numbers) all.insert(number.size() == 1 ? "0" + number : number);
+  return all;
+}
+
 }  // namespace
+
+fs::path table_of(const ReproduceOptions& options) {
+  std::string name = "reproduce";
+  for (const auto& number : normalised(options.numbers)) name += "_" + number;
+  return (options.quick ? options.results / "quick" : options.results) / name;
+}
 
 std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
   const auto folder = options.quick ? options.configs / "quick" : options.configs;
@@ -244,13 +258,14 @@ std::vector<fs::path> chosen_configurations(const ReproduceOptions& options) {
   }
   const auto listed = listed_in(folder);
   if (options.numbers.empty()) return listed;
-  std::set<std::string> numbers;
-  for (const auto& wanted : options.numbers) numbers.insert(wanted.size() == 1 ? "0" + wanted : wanted);
   std::vector<fs::path> chosen;  // papers in order, each once
   std::vector<std::string> unknown;
-  for (const auto& number : numbers) {
+  for (const auto& number : normalised(options.numbers)) {
     auto files = of_paper(number, listed);
-    if (files.empty()) files = of_paper(number, numbered_in(folder));  // not listed: too large to be run unasked
+    if (std::none_of(files.begin(), files.end(), [&](const fs::path& f) { return f.parent_path() == folder; })) {
+      const auto own = of_paper(number, numbered_in(folder));  // too large to be run unasked
+      files.insert(files.end(), own.begin(), own.end());
+    }
     if (files.empty()) unknown.push_back(number);
     chosen.insert(chosen.end(), files.begin(), files.end());
   }

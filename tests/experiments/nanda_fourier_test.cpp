@@ -63,30 +63,30 @@ TEST(KeyFrequencies, StandOutInBothTables) {
   EXPECT_TRUE(key_frequencies(clean, flat).empty());
 }
 
-History curves(const std::vector<double>& test, const std::vector<double>& excluded) {
+History curves(const std::vector<double>& test, const std::vector<double>& excluded, const std::vector<double>& restricted) {
   History h;
   for (std::size_t i = 0; i < test.size(); ++i) {
     h.step.push_back(static_cast<std::int64_t>(100 * i));
     h.evaluations.push_back({0, test[i], 0, 0});
   }
   h.observables["excluded_loss"] = excluded;
+  h.observables["restricted_loss"] = restricted;
   return h;
 }
 
-TEST(Phases, EndAtTheLowestExcludedLossTheLastHighAndTheFirstGoneTestLoss) {
-  const auto p = find_phases(curves({4, 20, 9, 10, 3, 0.5, 0.2, 0.1}, {4, kMissing, 1, 2, 9, 12, 12, 12}));
+TEST(Phases, EndAtTheLowestExcludedTheFirstSolvedRestrictedAndTheFirstGoneTestLoss) {
+  const auto p = find_phases(curves({0.1, 20, 9, 10, 3, 0.5, 0.2, 0.1}, {4, kMissing, 1, 2, 9, 12, 12, 12},
+                                    {5, kMissing, 3, kMissing, 0.11, 0.1, 0.01, 0.2}));
   EXPECT_EQ(p.memorisation, 200);
-  EXPECT_EQ(p.circuit_formation, 300);  // 10 is half of 20; the 9 before it was not yet the end
-  EXPECT_EQ(p.clean_up, 600);
+  EXPECT_EQ(p.circuit_formation, 500);
+  EXPECT_EQ(p.clean_up, 600);  // 0.2 is 1/100 of 20; the 0.1 before the largest was no clean-up
 }
 
 TEST(Phases, ThatWereNotReachedAreMissing) {
-  const auto still_high = find_phases(curves({4, 20, 19}, {4, 1, 2}));
+  const auto still_high = find_phases(curves({4, 20, 19}, {4, 1, 2}, {5, kMissing, 0.2}));
   EXPECT_EQ(still_high.memorisation, 100);
   EXPECT_TRUE(std::isnan(still_high.circuit_formation));
-  const auto falling = find_phases(curves({4, 20, 3}, {4, 1, 2}));
-  EXPECT_EQ(falling.circuit_formation, 100);
-  EXPECT_TRUE(std::isnan(falling.clean_up));
+  EXPECT_TRUE(std::isnan(still_high.clean_up));
   EXPECT_TRUE(std::isnan(find_phases({}).memorisation));
 }
 

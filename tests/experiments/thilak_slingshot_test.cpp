@@ -70,6 +70,15 @@ TEST(Spikes, LargestLoss) {
   EXPECT_TRUE(std::isnan(slingshot::largest_loss(step, loss, 0, 31)));
 }
 
+TEST(Spikes, CourseOfAnObservable) {
+  const std::vector<double> series{900, kMissing, 3, kMissing, 1, 7, 4};
+  EXPECT_EQ(slingshot::course_of(series, 1).largest, 7);
+  EXPECT_EQ(slingshot::course_of(series, 1).median, 3.5);
+  EXPECT_EQ(slingshot::course_of(series, 4).median, 4);
+  EXPECT_TRUE(std::isnan(slingshot::course_of(series, 7).largest));
+  EXPECT_TRUE(std::isnan(slingshot::course_of(series, 7).median));
+}
+
 TEST(Sources, DivisionIsFourTokensOneHot) {
   slingshot::Source source;
   source.name = "division";

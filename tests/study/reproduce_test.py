@@ -29,8 +29,8 @@ class ReproduceTest(ProgramTest):
         finally:
             type(self).folder = before
 
-    def column(self, name):
-        with h5py.File(self.place / "results" / "reproduce.h5", "r") as file:
+    def column(self, name, table="reproduce"):
+        with h5py.File(self.place / "results" / f"{table}.h5", "r") as file:
             return [v.decode() if isinstance(v, bytes) else v for v in file[name][()].tolist()]
 
     def test_all_hold(self):
@@ -42,13 +42,16 @@ class ReproduceTest(ProgramTest):
         self.write("quick/base.yaml", LINEAR)
         finished = self.reproduce("--quick", "8", "09", ranks=2)
         self.assertEqual(finished.code, 0, finished.err)
-        self.assertEqual(self.column("verdict"), ["holds"] * 3)
-        self.assertEqual(self.column("configuration"), ["configs/quick/08_study.yaml"] * 2 + ["configs/quick/09_linear.yaml"])
-        self.assertEqual(self.column("value")[0], 0)
-        self.assertTrue(all(time > 0 for time in self.column("walltime")))
-        table = (self.place / "results" / "reproduce.md").read_text()
+        def column(name):
+            return self.column(name, "quick/reproduce_08_09")
+
+        self.assertEqual(column("verdict"), ["holds"] * 3)
+        self.assertEqual(column("configuration"), ["configs/quick/08_study.yaml"] * 2 + ["configs/quick/09_linear.yaml"])
+        self.assertEqual(column("value")[0], 0)
+        self.assertTrue(all(time > 0 for time in column("walltime")))
+        table = (self.place / "results" / "quick" / "reproduce_08_09.md").read_text()
         self.assertIn("| at once | 0 | within 0 .. 1 | a \\| test | holds |", table)
-        self.assertEqual(self.column("paper_says"), ["at once", "", "at once"])
+        self.assertEqual(column("paper_says"), ["at once", "", "at once"])
         self.assertIn("3 claims hold, 0 are missed, 0 runs failed", table)
         self.assertTrue((self.place / "results" / "quick" / "08_study" / "study.h5").exists())
 
@@ -59,7 +62,7 @@ class ReproduceTest(ProgramTest):
         self.assertEqual(self.column("source"), ["a | test", "a | test; seeds: 0, 1"])
         time = self.column("walltime")
         self.assertEqual(self.reproduce("9").code, 1)
-        self.assertEqual(self.column("walltime"), time, "a finished run was trained again")
+        self.assertEqual(self.column("walltime", "reproduce_09"), time, "a finished run was trained again")
 
     def test_a_failed_run_does_not_stop_the_others(self):
         self.write("08_bad.yaml", variant(LINEAR, training={"lr": 1e200}))
@@ -76,13 +79,23 @@ class ReproduceTest(ProgramTest):
             self.write(f"quick/{name}.yaml", dict(LINEAR, expected=[CLAIM]))
         listed = self.place / "configs" / "quick" / "reproduce.yaml"
         listed.write_text("configurations: [09_b.yaml, 08_a.yaml]\n")
+        def ran(table):
+            return [name.removeprefix("configs/") for name in self.column("configuration", table)]
+
         self.assertEqual(self.reproduce("--quick").code, 0)
-        self.assertEqual([name.rpartition("/")[2] for name in self.column("configuration")], ["09_b.yaml", "08_a.yaml"])
+        self.assertEqual(ran("quick/reproduce"), ["quick/09_b.yaml", "quick/08_a.yaml"])
         self.assertEqual(self.reproduce("--quick", "9").code, 0)
-        self.assertEqual(len(self.column("configuration")), 1)
+        self.assertEqual(ran("quick/reproduce_09"), ["quick/09_b.yaml"])
+        self.assertEqual(len(ran("quick/reproduce")), 2, "the table of all was replaced by a part")
         listed.write_text("configurations: [09_b.yaml]\n")
         self.assertEqual(self.reproduce("--quick", "8").code, 0)
-        self.assertEqual(self.column("configuration"), ["configs/quick/08_a.yaml"], "a paper that is not listed")
+        self.assertEqual(ran("quick/reproduce_08"), ["quick/08_a.yaml"], "a paper that is not listed")
+        self.write("08_large.yaml", dict(LINEAR, expected=[CLAIM]))
+        (self.place / "configs" / "reproduce.yaml").write_text("configurations: [quick/08_a.yaml]\n")
+        self.assertEqual(self.reproduce().code, 0)
+        self.assertEqual(ran("reproduce"), ["quick/08_a.yaml"])
+        self.assertEqual(self.reproduce("8").code, 0)
+        self.assertEqual(ran("reproduce_08"), ["quick/08_a.yaml", "08_large.yaml"], "asked for, and only its quick file listed")
         listed.write_text("configurations: [09_c.yaml]\n")
         finished = self.reproduce("--quick", ranks=2)
         self.assertEqual(finished.code, 2)
