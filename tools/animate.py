@@ -4,7 +4,9 @@
 An mp4 where ffmpeg is there, a gif otherwise. A run with more spectra than frames is thinned evenly over
 log(step), and says so.
 """
+import logging
 import shutil
+import subprocess
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
@@ -91,14 +93,33 @@ def writer_for(path, fps):
             "ffmpeg is not installed (an .mp4 needs it), run apt install ffmpeg, or write a .gif",
             grokscope_io.ENVIRONMENT_ERROR,
         )
-    return animation.FFMpegWriter(fps=fps, codec="h264")  # even sizes and yuv420p, which every player shows
+    # h264 gets even sizes and yuv420p, which every player shows. Without -xerror a film whose end does not fit on the disk is
+    # no error.
+    return animation.FFMpegWriter(fps=fps, codec="h264", extra_args=["-xerror"])
+
+
+def write_film(writer, film, output, dpi):
+    """Writes every frame. Throws ToolError where ffmpeg gives up, with its last words."""
+    logging.getLogger("matplotlib.animation").setLevel(logging.ERROR)  # it would print all of these words as well
+    try:
+        with writer.saving(film.figure, str(output), dpi):
+            for i in range(len(film.frames_)):
+                film.show(i)
+                writer.grab_frame()
+    except subprocess.CalledProcessError as error:
+        words = (error.stderr or "").strip().splitlines() or ["without a word"]
+        raise grokscope_io.ToolError(
+            f"ffmpeg ended with {error.returncode} while it wrote {output} ({words[-1]}), free some space, choose another "
+            "place with -o, or write a .gif, which needs no ffmpeg",
+            grokscope_io.ENVIRONMENT_ERROR,
+        ) from error
 
 
 def parse_arguments(argv):
     parser = make_parser(
         __doc__,
-        "Exit codes: 0 written, 2 wrong usage or no spectrum to show, 3 ffmpeg is missing or a file "
-        "cannot be written.",
+        "Exit codes: 0 written, 2 wrong usage or no spectrum to show, 3 ffmpeg is missing or fails, or "
+        "a file cannot be read or written.",
     )
     add_run(parser)
     parser.add_argument(
@@ -106,7 +127,7 @@ def parse_arguments(argv):
     )
     parser.add_argument("--fps", type=float, default=15, help="frames a second (default: 15)")
     parser.add_argument("--frames", type=int, default=240, help="at most so many (default: 240)")
-    parser.add_argument("--dpi", type=int, default=100)
+    parser.add_argument("--dpi", type=int, default=100, help="resolution: 960 x 460 pixels at the default of 100")
     arguments = parser.parse_args(argv)
     if arguments.fps <= 0 or arguments.frames < 1 or arguments.dpi < 20:
         parser.error("--fps, --frames and --dpi are positive, --dpi at least 20")
@@ -121,16 +142,13 @@ def main(argv=None):
         frames, available = frames_of(run, arguments.frames)
         if not frames:
             raise grokscope_io.ToolError(
-                f"{run.path} holds no spectrum (nothing is tracked yet, or every eigenvalue is 0), wait for "
-                "its next commit, or track the GOP with gop_tracking.enabled"
+                f"{run.path} holds no spectrum to show ({run.why_no_spectrum()}), wait for a later commit where the "
+                "run goes on, or name another run"
             )
         note = "" if len(frames) == available else f" ({len(frames)} of {available} spectra)"
         film = Film(run, frames, note)
         with grokscope_io.writing_to(output.parent, "-o"):
-            with writer.saving(film.figure, str(output), arguments.dpi):
-                for i in range(len(frames)):
-                    film.show(i)
-                    writer.grab_frame()
+            write_film(writer, film, output, arguments.dpi)
         style.plt.close(film.figure)
     print(f"{output}  ({len(frames)} frames, {len(frames) / arguments.fps:.1f} s{note})")
     return 0

@@ -8,20 +8,20 @@ ones, a panel each.
 Runs whose configurations differ in the seed alone are one line, with a band over the seeds. --align t_gen
 puts the jump of every run at 1: what happens before, at and after it is then seen at the same place.
 """
+import collections
 import csv
-import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 import grokscope_io  # first: it finds a Python that has the packages
 from grokscope_tools.command_line.options import add_figures, add_runs, make_parser
-from grokscope_tools.drawing import style
+from grokscope_tools.drawing import panels, style
+from grokscope_tools.reading.settings import name_without_seed, settings_of
 
 import numpy as np
 
 DEFAULT_METRICS = ("test_acc", "gop_trace", "gop_spectral_norm", "gop_rank")
-NOT_SCIENCE = ("experiment", "expected", "storage", "computational_limits", "study", "fingerprint")
 COMPONENTS = 4  # of a series of vectors that is named without one
 LABELLED = 16  # groups beyond this number are drawn thin and grey
 
@@ -31,21 +31,6 @@ class Group(NamedTuple):
 
     label: str
     runs: list
-
-
-def settings_of(run):
-    """The configuration without what cannot change the result, and without seeds, as text; None when there is
-    none."""
-    config = run.config()
-    return config and json.dumps(
-        without_seeds({k: v for k, v in config.items() if k not in NOT_SCIENCE}), sort_keys=True
-    )
-
-
-def without_seeds(config):
-    if isinstance(config, dict):
-        return {k: without_seeds(v) for k, v in config.items() if k != "seed" and not k.endswith("_seed")}
-    return [without_seeds(item) for item in config] if isinstance(config, list) else config
 
 
 def groups_of(runs):
@@ -65,10 +50,6 @@ def groups_of(runs):
 def label_of_seeds(label, count):
     """The label of the first run; for several without its seed, as in "dense,seed=0" or "09_levi+training.seed=1"."""
     return label if count == 1 else name_without_seed(label) + f" ({count} seeds)"
-
-
-def name_without_seed(name):
-    return re.sub(r"[,+]?(training\.)?seed=\d+", "", name)
 
 
 def metric_series(run, metric):
@@ -96,23 +77,35 @@ def panels_of(metric, groups):
     return [f"{metric}[{k}]" for k in range(max(widths))] if widths else [metric]
 
 
-def aligned(run, series, align):
-    """The series with its steps divided by t_gen; None for a run that has none."""
+def placed_series(run, metric, align):
+    """(the series as it is drawn, None), or (None, why there is none). To align, its steps are divided by t_gen."""
+    series = metric_series(run, metric)
+    if series is None:
+        return None, f"no {metric}"
+    if not panels.drawable(series.values, log_y=False).any():
+        return None, panels.why_not_drawable(series.values)
     if align == "none":
-        return series
+        return series, None
     t_gen = run.transition().t_gen
-    return series._replace(step=series.step / t_gen) if t_gen else None
+    return (series._replace(step=series.step / t_gen), None) if t_gen else (None, "no t_gen to align at")
+
+
+def placed_group(group, metric, align):
+    """(the series of its runs that are drawn, remarks on the runs that are left out, and why)"""
+    placed = [placed_series(run, metric, align) for run in group.runs]
+    reasons = collections.Counter(why for _, why in placed if why)
+    notes = [f"{group.label}: {count} of {len(placed)} left out ({why})" for why, count in reasons.items()]
+    kept = [series for series, why in placed if not why]
+    if len(kept) > 1 and band(kept) is None:
+        return [], [*notes, f"{group.label}: its seeds have no step in common"]
+    return kept, notes
 
 
 def band(members):
     """(step, lowest, median, highest) over several Series, on the steps that lie in all of them: those of the
-    finest, the others interpolated linearly."""
+    finest, the others interpolated linearly. Each has a finite value; None where they have no step in common."""
     finite = [np.isfinite(one.values) for one in members]
-    members = [
-        one._replace(step=one.step[f], values=one.values[f]) for one, f in zip(members, finite) if f.any()
-    ]
-    if not members:
-        return None
+    members = [one._replace(step=one.step[f], values=one.values[f]) for one, f in zip(members, finite)]
     first, last = max(one.step[0] for one in members), min(one.step[-1] for one in members)
     step = max((one.step for one in members), key=len)
     step = step[(step >= first) & (step <= last)]
@@ -121,35 +114,31 @@ def band(members):
 
 
 def draw_comparison(metric, groups, align):
-    """A figure of one metric over all groups, of vectors a panel for each component; the second result is False when
-    no run has it."""
+    """A figure of one metric over all groups, of vectors a panel for each component; the second result says why it is
+    empty, None where it is not."""
     wanted = panels_of(metric, groups)
     columns = min(2, len(wanted))
     rows = -(-len(wanted) // columns)
     fig = style.plt.figure(figsize=(6.4 if columns == 1 else 4.2 * columns, 3.9 if rows == 1 else 3.2 * rows))
     axes = [fig.add_subplot(rows, columns, i + 1) for i in range(len(wanted))]
-    found = [draw_panel(ax, name, groups, align) for ax, name in zip(axes, wanted)]
+    for ax, name in zip(axes, wanted):
+        draw_panel(ax, name, groups, align)
     if len(axes) > 1:
         style.letter_panels(axes)
     labels = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
     if labels:
         title = "run" if all(len(group.runs) == 1 for group in groups) else "runs (band: all seeds)"
         style.legend_right(fig, list(labels.values()), list(labels), title)
-    return fig, any(found)
+    empty = style.empty_panels(fig)
+    return fig, "; ".join(empty[0][1].split("\n")[1:]) if len(empty) == len(axes) else None
 
 
 def draw_panel(ax, metric, groups, align):
-    """One metric, or one component, over all groups; False when no run has it."""
+    """One metric, or one component, over all groups."""
     notes, found = [], []
     for i, group in enumerate(groups):
-        stored = [(run, metric_series(run, metric)) for run in group.runs]
-        placed = [aligned(run, series, align) for run, series in stored if series is not None]
-        kept = [series for series in placed if series is not None]
-        if len(kept) < len(group.runs):
-            why = f"no {metric}" if len(placed) < len(group.runs) else "no t_gen to align at"
-            notes.append(
-                f"{group.label}: {len(group.runs) - len(kept)} of {len(group.runs)} left out ({why})"
-            )
+        kept, left_out = placed_group(group, metric, align)
+        notes += left_out
         if kept:
             found.append((i, group, kept))
     run = groups[0].runs[0]
@@ -158,7 +147,7 @@ def draw_panel(ax, metric, groups, align):
     ax.set_title(title if component is None else f"{title}, [{component}]")
     if not found:
         style.say_empty(ax, "no data\n" + "\n".join(notes[:6]))
-        return False
+        return
     values = np.concatenate([series.values for *_, kept in found for series in kept])
     log_y = bool((values[np.isfinite(values)] > 0).all())
     style.step_axis(ax, np.concatenate([series.step for *_, kept in found for series in kept]))
@@ -169,9 +158,8 @@ def draw_panel(ax, metric, groups, align):
     units = run.attrs(name).get("units", "1").replace("^2", "²")
     ax.set_ylabel(metric if units == "1" else f"{metric}  [{units}]")
     if align != "none":
-        ax.axvline(1, color=style.GREY, linestyle="-.", linewidth=1, zorder=1)
+        ax.axvline(1, color=style.GREY, linestyle=panels.T_GEN_DASHES, linewidth=1, zorder=1)
     style.note(ax, notes)
-    return True
 
 
 def draw_group(ax, i, group, kept, log_y):
@@ -180,17 +168,14 @@ def draw_group(ax, i, group, kept, log_y):
     label = group.label if i < LABELLED else None
     if len(kept) == 1:
         return style.draw_line(ax, kept[0].step, kept[0].values, label, log_y, **look)
-    found = band(kept)
-    if found is None:
-        return [f"{group.label}: its seeds have no step in common"]
-    step, low, middle, high = found
+    step, low, middle, high = band(kept)
     ax.fill_between(step, low, high, color=look["color"], alpha=0.22, linewidth=0)
     return style.draw_line(ax, step, middle, label, log_y, **look) + notes_of_band(group, kept, step)
 
 
 def notes_of_band(group, members, step):
     """Says so where the band is shorter than some of the series in it."""
-    ends = [one.step[np.isfinite(one.values)][[0, -1]] for one in members if np.isfinite(one.values).any()]
+    ends = [one.step[np.isfinite(one.values)][[0, -1]] for one in members]
     notes = []
     if min(first for first, _ in ends) < step[0]:
         notes.append(f"{group.label}: the band begins where its last seed does, at {step[0]:,.6g}")
@@ -246,7 +231,7 @@ def parse_arguments(argv):
     parser = make_parser(
         __doc__,
         "Writes <metric>_comparison.png and .pdf (a / in a metric's name becomes a dot) and "
-        "transitions.csv. Exit codes: 0 drawn, 2 wrong usage, no run there or a metric that no run has, "
+        "transitions.csv. Exit codes: 0 drawn, 2 wrong usage, no run there or a metric of which no run has a value, "
         "3 unreadable files or an unwritable folder.",
     )
     add_runs(parser, "--experiments", required=True)
@@ -255,7 +240,7 @@ def parse_arguments(argv):
         nargs="+",
         default=list(DEFAULT_METRICS),
         metavar="M",
-        help="datasets of metrics.h5, or components of one: eigenvalues_top_k[0]",
+        help="datasets of metrics.h5, or components of one: eigenvalues_top_k[0] (default: " + " ".join(DEFAULT_METRICS) + ")",
     )
     parser.add_argument(
         "--align", choices=("t_gen", "none"), default="none", help="divide steps by t_gen (default: none)"
@@ -267,11 +252,11 @@ def parse_arguments(argv):
 def main(argv=None):
     arguments = parse_arguments(argv)
     groups = groups_of(grokscope_io.open_runs(arguments.experiments))
-    missing = []
+    missing = {}
     with grokscope_io.writing_to(arguments.save_dir) as folder:
         for metric in arguments.metrics:
-            fig, found = draw_comparison(metric, groups, arguments.align)
-            missing += [] if found else [metric]
+            fig, why = draw_comparison(metric, groups, arguments.align)
+            missing |= {metric: why} if why else {}
             name = metric.replace("/", ".") + "_comparison"
             style.save_figure(fig, folder, name, arguments.formats)
             print(f"{folder / name}  ({', '.join(arguments.formats)})", flush=True)
@@ -279,10 +264,8 @@ def main(argv=None):
         write_table(folder / "transitions.csv", rows)
     print_table(rows)
     if missing:
-        raise grokscope_io.ToolError(
-            f"no run has {', '.join(missing)} (or none can be aligned), "
-            f"see `h5ls -r {groups[0].runs[0].path}/metrics.h5`"
-        )
+        told = ", ".join(f"{metric} ({why})" for metric, why in missing.items())
+        raise grokscope_io.ToolError(f"nothing to draw of {told}, see `h5ls -r {groups[0].runs[0].path}/metrics.h5`")
     return 0
 
 

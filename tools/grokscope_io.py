@@ -18,7 +18,7 @@ from grokscope_tools.reading.hdf5_access import natural_key, plain, shape_of
 from grokscope_tools.reading.moments import Moment
 from grokscope_tools.reading.parameter_table import Parameter
 from grokscope_tools.reading.run import Run, Transition, find_runs, open_run, open_runs, reached, shortest_labels
-from grokscope_tools.reading.run_files import STUDY, recently_used
+from grokscope_tools.reading.run_files import STUDY
 from grokscope_tools.reading.run_series import Series
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "open_runs",
     "plain",
     "reached",
-    "recently_used",
     "require_modules",
     "run_tool",
     "shape_of",

@@ -15,34 +15,48 @@ the formulas: grokscope_tools/leads/change_point.py; which runs count: runs.py b
   first change, 0 or negative; ">=": at least. "Before" means two bins at least: 13 % of the step,
   or two tracking intervals where these are longer. Only changes in one direction count, that in
   which more of the generalising runs change before the jump.
-- Nulls: the test accuracy itself, written in three ways. Leading is a series that changes before all of them, by two
-  bins, in more than half of the generalising runs.
-- Warned: generalising runs with an alarm before the jump. False: controls with one in a stretch of training as long.
-  AUROC: of the height of the score before the jump, 0.5 is chance; p: how often other labels of the same runs give as
-  high a one to this series, p (any): to any of the series searched.
+- Nulls: the test accuracy itself, written in three ways. Leading is a series that changes before all of them that
+  could be watched, by two bins, in more than half of all generalising runs of its settings.
+- Warned: of the generalising runs in which series and jump could be watched, those with an alarm before the jump. False:
+  controls with one in a stretch of training as long, in units of t_mem. AUROC: of the height of the score before the
+  jump, 0.5 is chance; p: how often other labels of the same runs give as high a one to this series, p (any): to any of
+  the series searched. Same step: the AUROC where the controls are read up to the same step, not the same multiple of
+  t_mem; where the two differ much, the length of the stretch tells the runs apart.
 
 It shows an order of changes, and whether a change tells runs that will generalise from runs that will not. It does not
 show that a change causes the jump, nor anything of changes before or right after t_mem, nor of an experiment without
 controls; and of several hundred series on few runs the best is luck unless p (any) says otherwise: choose series on
 one experiment and judge them on another.
 """
+import collections
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
 from grokscope_tools.command_line.options import add_figures, add_runs, make_parser
 from grokscope_tools.leads.rows import tabulate
-from grokscope_tools.leads.runs import experiment_of, kind_of
+from grokscope_tools.leads.runs import CONTROL, GENERALISING, experiment_of, kind_of
 from grokscope_tools.leads.tables import print_leaders, write_tables
 from grokscope_tools.leads.verdicts import judge_all
 
+REASONS = 4  # that the error repeats; all are printed run by run
 
-def describe(run):
+
+def describe(run, kind):
     """Says what the run counts as, or why it is left out."""
     steps = ", ".join(
         f"{name} {'never' if step is None else format(step, ',.0f')}"
         for name, step in zip(("t_mem", "t_gen"), run.transition())
     )
-    print(f"{run.path}: {experiment_of(run)}, {kind_of(run)} ({steps})")
+    print(f"{run.path}: {experiment_of(run)}, {kind} ({steps})")
+
+
+def why_nothing_is_judged(kinds, patterns):
+    """That no run has such a series, or the commonest reasons for which runs were left out."""
+    if GENERALISING in kinds or CONTROL in kinds:
+        return f"(no run has one that --series {' '.join(patterns)} names), see `h5ls -r metrics.h5` for the names"
+    reasons = collections.Counter(kinds).most_common()
+    told = "; ".join(f"{count} {reason}" for reason, count in reasons[:REASONS])
+    return f"({told}{'; ...' if len(reasons) > REASONS else ''}), give other runs or let these train on"
 
 
 def parse_arguments(argv):
@@ -71,14 +85,12 @@ def main(argv=None):
     from grokscope_tools.leads import figures  # matplotlib takes a second that --help need not wait for
 
     runs = grokscope_io.open_runs(arguments.runs)
-    for run in runs:
-        describe(run)
+    kinds = [kind_of(run) for run in runs]
+    for run, kind in zip(runs, kinds):
+        describe(run, kind)
     verdicts = judge_all(runs, arguments.series)
     if not verdicts:
-        raise grokscope_io.ToolError(
-            "no series can be judged (no run memorised, or --series matches nothing), give runs that "
-            "trained until t_mem at least, and see `h5ls -r metrics.h5` for the names"
-        )
+        raise grokscope_io.ToolError("no series can be judged " + why_nothing_is_judged(kinds, arguments.series))
     rows = tabulate(verdicts)
     with grokscope_io.writing_to(arguments.save_dir) as folder:
         written = write_tables(folder, rows, verdicts)

@@ -5,13 +5,15 @@ It holds configuration, claim against result (of runs and of the studies that th
 these studies, interactive plots (drag or wheel to zoom, hover, linear and logarithmic axes, a layer picker), timing
 and memory, provenance and warnings. The file stays below 20 MB: series are reduced to what a screen can show (the
 smallest and the largest value of each stretch and the edges of gaps are kept), of very many runs only the more
-important series are taken, and the page says so.
+important series are taken, in the end figures and provenance are left out, and the page says so. Where thousands of
+runs take more all the same, a note on stderr says so.
 """
+import sys
 from pathlib import Path
 
 import grokscope_io  # first: it finds a Python that has the packages
 from grokscope_tools.command_line.options import add_runs, make_parser
-from grokscope_tools.page.document import page
+from grokscope_tools.page.document import MOST_BYTES, page
 from grokscope_tools.reading.study_table import is_study
 
 
@@ -37,7 +39,10 @@ def main(argv=None):
     text = page(list(zip(names, runs)))
     with grokscope_io.writing_to(output.parent, "-o"):
         output.write_text(text, encoding="utf-8")
-    print(f"{output}  ({len(runs)} run{'s' if len(runs) > 1 else ''}, {len(text.encode()) / 1e6:.1f} MB)")
+    size = len(text.encode())
+    if size >= MOST_BYTES:
+        print(f"note: {output} has more than {MOST_BYTES / 1e6:.0f} MB, a report of fewer runs is smaller", file=sys.stderr)
+    print(f"{output}  ({len(runs)} run{'s' if len(runs) > 1 else ''}, {size / 1e6:.1f} MB)")
     return 0
 
 

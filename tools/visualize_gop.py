@@ -23,8 +23,7 @@ def chosen_moments(run, arguments):
     wanted = [("epoch", epoch) for epoch in arguments.epochs] + [("step", step) for step in arguments.steps]
     available = spectrum_moments(run)
     if wanted and not available:
-        why = run.why_nothing_is_tracked() or "every eigenvalue is NaN"
-        note(f"--epochs and --steps choose nothing, no spectrum is stored ({why})")
+        note(f"--epochs and --steps choose nothing, no spectrum is stored ({run.why_no_spectrum()})")
         return []
     chosen = {nearest_moment(available, unit, number) for unit, number in wanted}
     chosen = sorted(chosen, key=lambda moment: moment.step)

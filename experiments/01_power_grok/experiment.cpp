@@ -1,7 +1,5 @@
 #include "experiments/01_power_grok/experiment.hpp"
 
-#include <fmt/format.h>
-
 #include <cmath>
 
 #include "data/modular_arithmetic.hpp"
@@ -34,9 +32,7 @@ class PowerGrok : public Task {
 
   void check(const TrainingOptions&, Problems& problems) const override {
     shape_.check_widths(problems);
-    if (operation_ == "divide" && !is_prime(p_)) {
-      problems.add("data.p", fmt::format("{} is not a prime", p_), "division needs inverses", "use a prime such as 97");
-    }
+    if (operation_ == "divide") check_prime(p_, "division needs inverses", 97, problems);
     if (!power::is_permutation_operation(operation_) && !check_table_size(p_, 2, problems)) return;
     const auto n = power::equation_count(p_, operation_);
     check_split(fraction_, train_count(n), n, problems);

@@ -48,10 +48,7 @@ class NandaProgress : public Task {
                    fmt::format("{} does not divide d_model = {}", shape_.heads, shape_.d_model),
                    "every head has the same width", "use a divisor");
     }
-    if (operation_ == "divide" && !is_prime(shape_.p)) {
-      problems.add("data.p", fmt::format("{} is not a prime", shape_.p), "division needs inverses",
-                   "use a prime such as 113");
-    }
+    if (operation_ == "divide") check_prime(shape_.p, "division needs inverses", 113, problems);
     if (check_table_size(shape_.p, 2, problems)) {
       const auto n = modular_table_size(shape_.p, operation_);
       check_split(fraction_, share_of_table(fraction_, n), n, problems);

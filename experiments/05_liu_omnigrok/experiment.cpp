@@ -55,8 +55,8 @@ class LiuOmnigrok : public Task {
       return;
     }
     const std::string fix = fmt::format("run tools/fetch_data.py mnist --dir {}", folder_);
-    data_.train = first(read_idx_pair(folder_, "train", 0, fix), n_train_);
-    data_.test = first(read_idx_pair(folder_, "t10k", 60000, fix), n_test_);
+    data_.train = in_unit_range(read_idx_pair(folder_, "train", 0, n_train_, fix));
+    data_.test = in_unit_range(read_idx_pair(folder_, "t10k", 60000, n_test_, fix));
   }
 
   void build_model(const TrainingOptions& training) override {
@@ -110,11 +110,9 @@ class LiuOmnigrok : public Task {
             teacher.forward(inputs, tape)};
   }
 
-  /// The first rows, pixels in [0, 1].
-  static Dataset first(const Dataset& all, std::int64_t n) {
-    auto part = all.rows({0, std::min(n, all.size())});
-    part.inputs = part.inputs.to(at::kDouble) / 255;
-    return part;
+  static Dataset in_unit_range(Dataset images) {
+    images.inputs = images.inputs.to(at::kDouble) / 255;
+    return images;
   }
 
   std::string source_ = "mnist";

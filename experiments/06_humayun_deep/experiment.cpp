@@ -64,15 +64,14 @@ class HumayunDeep : public Task {
 
   void build_data(const TrainingOptions& training) override {
     const std::string fix = fmt::format("run tools/fetch_data.py mnist --dir {}", folder_);
-    const auto pool = read_idx_pair(folder_, "train", 0, fix);
+    const auto pool = read_idx_pair(folder_, "train", 0, {}, fix);
     RandomStream stream(static_cast<std::uint64_t>(training.seed), "training_images");
     auto drawn = at::empty({n_train_}, at::kLong);
     for (std::int64_t i = 0; i < n_train_; ++i) {
       drawn[i] = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(pool.size())));
     }
     data_.train = in_unit_range(pool.select(drawn));
-    data_.test = read_idx_pair(folder_, "t10k", 60000, fix);
-    data_.test = in_unit_range(data_.test.rows({0, std::min(n_test_, data_.test.size())}));
+    data_.test = in_unit_range(read_idx_pair(folder_, "t10k", 60000, n_test_, fix));
   }
 
   void build_model(const TrainingOptions& training) override {

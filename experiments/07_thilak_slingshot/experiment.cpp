@@ -32,6 +32,8 @@ class ThilakSlingshot : public Task {
     model.add("hidden", hidden_, "mlp: widths of the hidden layers").at_least(1);
     model.add("activation", activation_, "mlp: between layers").one_of({"relu", "tanh", "identity"});
     transformer_.declare_widths(model);
+    model.add("norm", norm_, "transformer: none, as in arXiv 2605.06152; post: LayerNorm behind each sum, as in the paper")
+        .one_of({"none", "post"});
     model.add("init_scale", init_scale_, "factor on all initial weights and biases").above(0);
     model.add("cross_entropy", cross_entropy_,
               "plain: one log_softmax, whose gradient at the right class cancels; exact: computed without cancellation")
@@ -137,10 +139,10 @@ class ThilakSlingshot : public Task {
  private:
   bool is_transformer() const { return kind_ == "transformer"; }
 
-  /// Two blocks as in Power et al. 2022 without their norms, on a, /, b, = of a vocabulary of p + 2, read at the last.
+  /// Two blocks as in Power et al. 2022, on a, /, b, = of a vocabulary of p + 2, read at the last.
   TransformerShape transformer_shape() const {
     auto shape = transformer_;
-    shape.norm = TransformerShape::Norm::none;
+    shape.norm = norm_ == "none" ? TransformerShape::Norm::none : TransformerShape::Norm::post;
     shape.vocabulary = source_.p + 2;
     shape.tokens = 4;
     shape.read = {3};
@@ -220,6 +222,7 @@ class ThilakSlingshot : public Task {
   slingshot::Source source_;
   std::string kind_ = "mlp";
   TransformerShape transformer_;  ///< widths only
+  std::string norm_ = "none";
   std::vector<std::int64_t> hidden_{64, 64, 64, 64, 64};
   std::string activation_ = "relu";
   double init_scale_ = 1;

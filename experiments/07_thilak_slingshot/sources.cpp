@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/random.hpp"
 #include "data/cifar_images.hpp"
 #include "data/idx_images.hpp"
@@ -28,8 +26,7 @@ DataSplits image_splits(const Source& s) {
   const auto folder = s.folder.value_or("data/" + s.name);
   const auto fix = fmt::format("run tools/fetch_data.py {} --dir {}", s.name, folder);
   if (s.name == "cifar10") return {read_cifar10(folder, "train", s.n_train, fix), read_cifar10(folder, "test", s.n_test, fix)};
-  const auto first = [](const Dataset& all, std::int64_t n) { return all.rows({0, std::min(n, all.size())}); };
-  return {first(read_idx_pair(folder, "train", 0, fix), s.n_train), first(read_idx_pair(folder, "t10k", 60000, fix), s.n_test)};
+  return {read_idx_pair(folder, "train", 0, s.n_train, fix), read_idx_pair(folder, "t10k", 60000, s.n_test, fix)};
 }
 
 /// Tokens 0..p-1 are residues, p is the operation, p + 1 the equals sign.
@@ -56,10 +53,8 @@ void Source::declare(Schema& s) {
 }
 
 void Source::check(Problems& problems) const {
-  if (name == "division" && !is_prime(p)) {
-    problems.add("data.p", fmt::format("{} is not a prime", p), "division needs inverses", "use a prime such as 97");
-  }
   if (name == "division") {
+    check_prime(p, "division needs inverses", 97, problems);
     const auto n = modular_table_size(p, "divide");
     check_split(train_fraction, share_of_table(train_fraction, n), n, problems);
   }

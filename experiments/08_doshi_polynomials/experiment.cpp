@@ -44,13 +44,8 @@ class DoshiPolynomials : public Task {
   }
 
   void check(const TrainingOptions&, Problems& problems) const override {
-    const bool needs_prime = operation_ == "divide" || operation_ == "multiply";
-    if (needs_prime && !is_prime(p_)) {
-      problems.add("data.p", fmt::format("{} is not a prime", p_),
-                   operation_ == "divide" ? "division needs inverses"
-                                          : "its residues have no primitive root, which IPR needs",
-                   "use a prime such as 97");
-    }
+    if (operation_ == "divide") check_prime(p_, "division needs inverses", 97, problems);
+    if (operation_ == "multiply") check_prime(p_, "its residues have no primitive root, which IPR needs", 97, problems);
     if (terms_ > 2 && operation_ != "add") {
       problems.add("data.terms", fmt::format("{} terms with {}", terms_, operation_),
                    "only sums have more than two", "use data.operation: add");

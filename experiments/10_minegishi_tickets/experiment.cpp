@@ -39,10 +39,7 @@ class MinegishiTickets : public Task {
   }
 
   void check(const TrainingOptions&, Problems& problems) const override {
-    if (operation_ == "divide" && !is_prime(shape_.p)) {
-      problems.add("data.p", fmt::format("{} is not a prime", shape_.p), "division needs inverses",
-                   "use a prime such as 67");
-    }
+    if (operation_ == "divide") check_prime(shape_.p, "division needs inverses", 67, problems);
     if (!check_table_size(shape_.p, 2, problems)) return;
     // Pairs a <= b; division has no 0 / 0, the only one of them with b = 0.
     const auto p = shape_.p, n = p * (p + 1) / 2 - (operation_ == "divide" ? 1 : 0);

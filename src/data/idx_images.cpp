@@ -49,14 +49,16 @@ at::Tensor read_idx(const std::filesystem::path& path, const std::string& fix) {
 }
 
 Dataset read_idx_pair(const std::filesystem::path& folder, const std::string& prefix, std::int64_t first_id,
-                      const std::string& fix) {
+                      std::optional<std::int64_t> n, const std::string& fix) {
   const auto images = read_idx(folder / (prefix + "-images-idx3-ubyte"), fix);
   const auto labels = read_idx(folder / (prefix + "-labels-idx1-ubyte"), fix);
   if (images.dim() != 3 || labels.dim() != 1 || images.size(0) != labels.size(0)) {
     fail(folder / prefix, fmt::format("{} images but {} labels", images.size(0), labels.size(0)), fix);
   }
-  const std::int64_t n = images.size(0);
-  return {at::arange(first_id, first_id + n, at::kLong), images.reshape({n, -1}), labels.to(at::kLong)};
+  const auto there = images.size(0), wanted = n.value_or(there);
+  if (wanted > there) fail(folder / prefix, fmt::format("{} images, {} are asked for", there, wanted), fix);
+  return {at::arange(first_id, first_id + wanted, at::kLong), images.reshape({there, -1}).slice(0, 0, wanted),
+          labels.slice(0, 0, wanted).to(at::kLong)};
 }
 
 }  // namespace grokscope

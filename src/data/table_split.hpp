@@ -1,4 +1,4 @@
-// How many rows has a table of all equations, and do enough of them train and test? (data.p, data.train_fraction)
+// Is there a table of all equations modulo p, how many rows has it, and do enough of them train and test? (data.p, data.train_fraction)
 // For the papers that split such a table at random. Called before anything is built, so that a mistake is told with its place.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/schema.hpp"
+#include "data/modular_arithmetic.hpp"
 
 namespace grokscope {
 
@@ -29,6 +30,12 @@ inline bool check_table_size(std::int64_t p, std::int64_t terms, Problems& probl
   problems.add("data.p", fmt::format("{}^{} tuples", p, terms), "the table of all of them is kept in memory",
                fmt::format("use at most {}{}", largest, terms > 2 ? ", or fewer data.terms" : ""));
   return false;
+}
+
+/// Reports a modulus that is no prime, `why` it has to be one, and one that is.
+inline void check_prime(std::int64_t p, const char* why, std::int64_t example, Problems& problems) {
+  if (is_prime(p)) return;
+  problems.add("data.p", fmt::format("{} is not a prime", p), why, fmt::format("use a prime such as {}", example));
 }
 
 /// Reports a data.train_fraction of which `train` of n rows would train and the others test, where one of the two is empty.

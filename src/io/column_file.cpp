@@ -16,10 +16,18 @@ void write_values(const hdf5::Handle& file, const std::string& path, const std::
   }
 }
 
+void write_plot(const hdf5::Handle& file, const ColumnPlot& plot) {
+  if (plot.signals.empty()) return;
+  hdf5::write_attributes(file, {{"NX_class", "NXroot"}, {"default", plot.group}});
+  const auto group = hdf5::open_group(file, plot.group);
+  hdf5::write_attributes(group, {{"NX_class", "NXdata"}, {"signal", plot.signals.front()}});
+  hdf5::write_text_list(group, "auxiliary_signals", std::span(plot.signals).subspan(1));
+}
+
 }  // namespace
 
-void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns,
-                     const Attributes& root) {
+void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns, const Attributes& root,
+                     const ColumnPlot& plot) {
   const auto temporary = temporary_of(path);
   auto file = hdf5::create_file(temporary);
   hdf5::write_attributes(file, root);
@@ -30,6 +38,7 @@ void publish_columns(const std::filesystem::path& path, std::span<const FileColu
     hdf5::write_attributes(hdf5::open_dataset(file, q.path),
                            {{"long_name", q.long_name}, {"units", q.units}, {"definition", q.definition}});
   }
+  write_plot(file, plot);
   file.close();
   publish_file(temporary, path);
 }

@@ -21,9 +21,15 @@ struct FileColumn {
   std::variant<std::vector<double>, std::vector<std::int64_t>, std::vector<std::string>> values;
 };
 
+/// The columns that a viewer draws on opening the file, by their names in one group.
+struct ColumnPlot {
+  std::string group;
+  std::vector<std::string> signals;
+};
+
 /// Writes every column under its path, with long_name, units and definition. Throws EnvironmentError. Local.
-void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns,
-                     const Attributes& root);
+void publish_columns(const std::filesystem::path& path, std::span<const FileColumn> columns, const Attributes& root,
+                     const ColumnPlot& plot = {});
 
 /// Reads the numbers of a scalar or column; throws EnvironmentError. Local.
 std::vector<double> read_numbers(const std::filesystem::path& path, const std::string& dataset);

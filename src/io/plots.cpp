@@ -43,13 +43,15 @@ void write_plot(const hdf5::Handle& file, const Plot& plot, const std::vector<st
   for (const auto& name : series) hdf5::link_soft(group, name, "/" + (plot.table + name));
   hdf5::link_soft(group, "step", std::string("/") + plot.table + "step");
   const auto axes = axes_of(file, plot.table + series.front());
-  std::string scales = "\"log\"";
+  std::string scales = "[\"log\"";
   for (std::size_t i = 1; i < axes.size(); ++i) scales += ", \"linear\"";
+  scales += "]";
   hdf5::write_attributes(group, {{"NX_class", "NXdata"},
                                  {"title", plot.title},
                                  {"signal", series.front()},
                                  {"SILX_style", std::string("{\"signal_scale_type\": \"") + plot.value_scale +
-                                                    "\", \"axes_scale_type\": [" + scales + "]}"}});
+                                                    "\", \"axes_scale_types\": " + scales +  // silx' name of it
+                                                    ", \"axes_scale_type\": " + scales + "}"}});  // h5web's
   hdf5::write_text_list(group, "axes", axes);
   if (series.size() > 1) hdf5::write_text_list(group, "auxiliary_signals", std::span(series).subspan(1));
 }

@@ -174,6 +174,19 @@ void RunWriter::Books::commit(const Checkpoint& checkpoint) {
   retain_checkpoints();
 }
 
+bool RunWriter::Books::redefine(const std::string& group, Summary summary) {
+  const auto meanings_of = [](const Summary& entries) {
+    std::set<std::pair<std::string, std::string>> meanings;
+    for (const auto& entry : entries) meanings.emplace(entry.name, entry.description.definition);
+    return meanings;
+  };
+  auto& committed = facts.summaries[group];
+  if (meanings_of(committed) == meanings_of(summary)) return false;
+  committed = std::move(summary);
+  publish_views(all_segments());
+  return true;
+}
+
 PanelProgress RunWriter::Books::show_panels_of(const std::string& name, std::int64_t bytes) {
   constexpr double kInterval = 30;
   return [this, name, bytes, watch = Stopwatch(), shown = 0.0, is_first = true](std::int64_t done, std::int64_t all) mutable {

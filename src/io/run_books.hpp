@@ -25,6 +25,7 @@ class RunWriter::Books {
 
   void append(const Record& record);
   void commit(const Checkpoint& checkpoint);
+  bool redefine(const std::string& group, Summary summary);
   /// Tells the log now and then how far a large matrix is.
   PanelProgress show_panels_of(const std::string& name, std::int64_t bytes);
   /// Forgets what is pending and deletes its files.

@@ -78,6 +78,10 @@ void RunWriter::set_summary(const std::string& group, Summary summary) {
   if (books_) books_->facts.summaries[group] = std::move(summary);
 }
 
+bool RunWriter::redefine_summary(const std::string& group, Summary summary) {
+  return books_ && books_->redefine(group, std::move(summary));
+}
+
 void RunWriter::set_provenance(Attributes provenance) {
   if (!books_) return;
   auto& launches = books_->facts.launches;

@@ -77,6 +77,9 @@ class RunWriter {
   void set_fixed_arrays(std::vector<NamedArray> arrays);
   void set_summary(const std::string& group, Summary summary);
   void set_provenance(Attributes provenance);
+  /// Shows `summary` in metrics.h5 in place of the committed one where its names or definitions are others, and says whether.
+  /// The checkpoint keeps what was committed. Local; the root's call counts.
+  bool redefine_summary(const std::string& group, Summary summary);
   /// What the launch before this one said of itself, nothing where there was none. Before set_provenance; the root's answer
   /// counts.
   std::optional<Attributes> previous_launch() const;

@@ -42,10 +42,14 @@ void publish_metrics(const fs::path& path, std::span<const TableSource> sources,
 void publish_links(const fs::path& path, const std::string& view, std::span<const EpochLink> links,
                    const RunFacts& facts, CommitPoint committed) {
   publish(path, facts, committed, [&](const hdf5::Handle& file) {
+    std::string newest;
     for (const auto& link : links) {
       if (link.view != view) continue;
       hdf5::link_external(file, link.group, ".segments/" + link.segment, "/" + view + "/" + link.group);
+      newest = link.group;
     }
+    hdf5::write_attributes(file, {{"NX_class", "NXroot"}});
+    if (!newest.empty()) hdf5::write_attributes(file, {{"default", newest}});  // where viewers find a spectrum to draw
   });
 }
 

@@ -17,6 +17,11 @@ namespace {
 
 constexpr double kWorthSaying_s = 10;
 
+/// What h5web and silx draw when they open the group of a spectrum.
+const Attributes kPlot{{"NX_class", std::string("NXdata")},
+                       {"signal", std::string("eigenvalues")},
+                       {"SILX_style", std::string("{\"signal_scale_type\": \"log\"}")}};
+
 /// A spectrum, described as the series of the same name in metrics.h5 is.
 NamedArray spectrum_array(const std::string& name, const std::vector<double>& values) {
   const auto quantity = gop_quantity("", name);
@@ -133,9 +138,8 @@ void GopProbe::store_full(const Moment& now, const GradientMatrix& g, const GopR
   auto attributes = facts_of(now, g);
   attributes.insert(attributes.end(),
                     {{"definition", primary}, {"loss_reduction", around_.task.loss().definition()}, {"n_parameters", g.cols()},
-                     {"solver", result.solver}, {"path", result.path}, {"noise_floor", result.noise_floor},
-                     {"NX_class", "NXdata"}, {"signal", "eigenvalues"},  // what h5web and silx draw on opening
-                     {"SILX_style", "{\"signal_scale_type\": \"log\"}"}});
+                     {"solver", result.solver}, {"path", result.path}, {"noise_floor", result.noise_floor}});
+  attributes.insert(attributes.end(), kPlot.begin(), kPlot.end());
   writer.set_group_attributes("gop_full", group, attributes);
 }
 
@@ -143,6 +147,7 @@ void GopProbe::store_full(const Moment& now, const GradientMatrix& g, const GopR
 void GopProbe::store_layers(const Moment& now, const GradientMatrix& g, const GopResult& result) {
   auto& writer = around_.writer;
   const bool has_matrices = storing_.due(now) && storage_.stores();
+  std::string shown;  // the layer that a viewer opens with
   for (const auto& layer : around_.task.model().parameters.layers()) {
     const auto spectrum = std::ranges::find(result.layer_spectra, layer.name, &LayerSpectrum::name);
     const bool has_spectrum = spectrum != result.layer_spectra.end();
@@ -151,6 +156,8 @@ void GopProbe::store_layers(const Moment& now, const GradientMatrix& g, const Go
     auto scalars = facts_of(now, g);
     scalars.emplace_back("definition", std::string("second_moment"));
     if (has_spectrum) {
+      if (shown.empty()) shown = layer.name;
+      scalars.insert(scalars.end(), kPlot.begin(), kPlot.end());
       writer.attach("gop_layers", group, spectrum_array("eigenvalues", spectrum->eigenvalues));
       writer.attach("gop_layers", group,
                     spectrum_array("eigenvalues_top_k", top_values(spectrum->eigenvalues, options_.top_k_eigen)));
@@ -162,6 +169,7 @@ void GopProbe::store_layers(const Moment& now, const GradientMatrix& g, const Go
     }
     writer.set_group_attributes("gop_layers", group, scalars);
   }
+  if (!shown.empty()) writer.set_group_attributes("gop_layers", now.name(), {{"NX_class", "NXentry"}, {"default", shown}});
 }
 
 void GopProbe::store_vectors(const Moment& now, const GradientMatrix& g, const GopResult& result) {

@@ -66,19 +66,15 @@ Pass pass_of(const RunConfiguration& c, std::int64_t examples, Taping taping) {
   return backward_pass(c.task->model(), c.task->loss(), few.inputs, few.targets, taping);
 }
 
-/// Passes of a few and of many examples: the line through both.
+/// Passes of two numbers of examples: the line through both.
 PassTimes time_passes(const RunConfiguration& c, Taping taping) {
   const auto all = c.task->data().train.size();
-  const auto few = std::min<std::int64_t>(16, all);
-  pass_of(c, few, taping);  // the first one allocates
-  const double few_s = median_seconds(3, [&] { pass_of(c, few, taping); });
-  const auto affordable = static_cast<std::int64_t>(kLongestPass_s / few_s * static_cast<double>(few));
-  const auto many = std::clamp<std::int64_t>(affordable, few, all);
-  const double many_s = median_seconds(3, [&] { pass_of(c, many, taping); });
-  PassTimes times;
-  if (many > few) times.example_s = std::max(0.0, (many_s - few_s) / static_cast<double>(many - few));
-  times.overhead_s = std::max(0.0, few_s - times.example_s * static_cast<double>(few));
-  return times;
+  const auto first = std::min<std::int64_t>(16, all);
+  pass_of(c, first, taping);  // the first one allocates
+  const double first_s = median_seconds(3, [&] { pass_of(c, first, taping); });
+  const auto second = second_sample(first, first_s, all);
+  const double second_s = median_seconds(3, [&] { pass_of(c, second, taping); });
+  return line_through(first, first_s, second, second_s);
 }
 
 /// Seconds of one full pair, all parameters, in the largest tile that is quick.
@@ -95,6 +91,19 @@ double pair_seconds(const Taps& taps, double macs) {
 }
 
 }  // namespace
+
+std::int64_t second_sample(std::int64_t first, double first_s, std::int64_t all) {
+  const auto affordable = static_cast<std::int64_t>(kLongestPass_s / first_s * static_cast<double>(first));
+  const auto more = std::min(affordable, all);
+  return more >= 2 * first ? more : std::max<std::int64_t>(1, first / 4);
+}
+
+PassTimes line_through(std::int64_t first, double first_s, std::int64_t second, double second_s) {
+  PassTimes times;
+  if (first != second) times.example_s = std::max(0.0, (second_s - first_s) / static_cast<double>(second - first));
+  times.overhead_s = std::max(0.0, first_s - times.example_s * static_cast<double>(first));
+  return times;
+}
 
 MachineRates measure_machine(const fs::path& folder, const MachineRates& known) {
   auto rates = known;

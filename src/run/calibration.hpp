@@ -19,4 +19,11 @@ MachineRates measure_machine(const std::filesystem::path& folder, const MachineR
 /// among `tracked` examples. The task has data and model. Local.
 ModelTimes measure_model(const RunConfiguration& configuration, std::int64_t tracked);
 
+/// How many examples to time beside `first` of them, which took first_s: as many as fit into a short while, or, where the first
+/// were long already, a quarter of them; never the same number, unless there is one example in all. Local.
+std::int64_t second_sample(std::int64_t first, double first_s, std::int64_t all);
+
+/// Overhead and time an example of passes that took so long. Local.
+PassTimes line_through(std::int64_t first, double first_s, std::int64_t second, double second_s);
+
 }  // namespace grokscope

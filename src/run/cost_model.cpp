@@ -108,7 +108,10 @@ double memory_of(const Workload& w, const CostEstimate& e, double n, double p) {
     const double rows = std::min(size / p, w.panel_bytes / 8 / size);
     storing = 1.5 * std::min(w.panel_bytes, 8 * size * size / p) + 8 * kPanelExamples * (rows + 2 * kPanelColumns);
   }
-  return kBaseBytes + taps + std::max(bytes + basis, storing) + vectors;
+  // Parameters, their gradient and the optimizer's two moments; and the last good state, which goes to the disk when training
+  // breaks: parameters and moments again.
+  const double model = 7 * w.parameter_bytes;
+  return kBaseBytes + model + taps + std::max(bytes + basis, storing) + vectors;
 }
 
 }  // namespace

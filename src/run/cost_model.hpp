@@ -50,6 +50,7 @@ struct LayerSize {
 struct Workload {
   std::int64_t examples = 0, tracked = 0, test_examples = 0;   ///< N is `tracked`
   std::int64_t parameters = 0;                                 ///< P
+  double parameter_bytes = 0;                                  ///< of all parameters, as they are trained
   std::int64_t batch = 0, steps = 0, epochs = 0, evaluations = 0;
   std::int64_t moments = 0;                                    ///< that are tracked
   std::int64_t storable = 0;                                   ///< of these, when matrices or factors are due, wanted or not

@@ -71,6 +71,7 @@ std::string time_text(const Findings& f, const CostEstimate& e) {
   const auto& w = f.work;
   auto text = fmt::format("  estimated from       {}\n", rates_text(f));
   text += fmt::format("  a training step      {}\n", seconds_text(e.step_s));
+  text += fmt::format("  an evaluation        {}\n", seconds_text(e.evaluation_s));
   if (w.moments > 0) {
     text += fmt::format("  a tracked moment     {} (pass {}, matrix {}, layers {}, eigenvalues {}, vectors {})\n",
                         seconds_text(e.moment_s()), seconds_text(e.pass_s), seconds_text(e.fill_s), seconds_text(e.layers_s),

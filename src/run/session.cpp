@@ -73,6 +73,7 @@ class Session {
   void commit(const Moment& now, Seen seen) { commit(Stage{now, seen, trainer_->state()}); }
   void commit(Stage stage);
   void publish(const Checkpoint& checkpoint, bool done);
+  void derive_results_anew();
   bool must_be_kept(const Moment& now) const;
   bool commit_due(const Moment& now, bool has_looked) const;
   bool is_committed(const Moment& now, Seen seen) const;
@@ -373,6 +374,15 @@ void Session::commit(Stage stage) {
   write_status(RunState::running, "", 0);
 }
 
+/// Results follow from what was observed: those that this program defines otherwise than the one that trained follow again.
+void Session::derive_results_anew() {
+  comm_.on_root([&] {
+    auto results = course_.result_summary(*c_.task, c_.training);
+    if (results.empty() || !writer_->redefine_summary("results", std::move(results))) return;
+    log_.info("/results are derived anew: this program defines them otherwise than the one that trained");
+  });
+}
+
 /// Looks at the disk before it writes, and afterwards whether there will be room for what comes until the next commit.
 void Session::publish(const Checkpoint& checkpoint, bool done) {
   double bytes = 0;
@@ -436,6 +446,7 @@ SessionResult Session::run() {
     resume();
     if (was_done_) {
       log_.info("this run is complete; use --fresh to train again");
+      derive_results_anew();
     } else {
       write_status(RunState::running, "", 0);
       train();

@@ -119,6 +119,7 @@ Workload workload_of(const RunConfiguration& c, const Taps& sample) {
   const auto& parameters = c.task->model().parameters;
   auto w = lengths_of(c);
   w.parameters = parameters.total();
+  w.parameter_bytes = static_cast<double>(w.parameters) * static_cast<double>(elementSize(parameter_type(c.training)));
   for (const auto& layer : parameters.layers()) w.layers.push_back({layer.range.size(), macs_in(sample, layer.range)});
   w.gram_macs = macs_in(sample, {0, w.parameters});
   w.product_macs = product_macs(sample);

@@ -192,7 +192,7 @@ void Study::note_end(const MemberOutcome& outcome) {
 void Study::publish() {
   const auto columns = table_.columns(queue_);
   publish_columns(directory_.path() / "study.h5", columns,
-                  {{"members", static_cast<std::int64_t>(queue_.size())}});
+                  {{"members", static_cast<std::int64_t>(queue_.size())}}, {"members", {"t_gen", "t_mem"}});
 }
 
 void Study::write_status(RunState state, const std::string& reason, int code) {

@@ -80,8 +80,8 @@ std::vector<std::string> groups_of(const StudyConfiguration& study) {
 RunOrigin read_origin(const std::filesystem::path& metrics_file) {
   RunOrigin origin;
   for (const auto& launch : read_launches(hdf5::open_file(metrics_file))) {
-    if (find_attribute(launch, "walltime_s"))
-      origin.walltime_s += attribute_value<double>(launch, "walltime_s");
+    if (!find_attribute(launch, "walltime_s")) continue;  // it found the run complete
+    origin.walltime_s += attribute_value<double>(launch, "walltime_s");
     if (find_attribute(launch, "git_commit"))
       origin.commit = attribute_value<std::string>(launch, "git_commit");
   }

@@ -60,11 +60,28 @@ TEST_F(IdxTest, ReadsImagesAndLabels) {
   EXPECT_EQ(images.sizes(), at::IntArrayRef({4, 2, 3}));
   EXPECT_EQ(images[1][0][1].item<int>(), 7 * 7);
   EXPECT_EQ(images[3][1][2].item<int>(), 23 * 7);
-  const auto data = read_idx_pair(folder.path(), "tiny", 60000, kFix);
+  const auto data = read_idx_pair(folder.path(), "tiny", 60000, {}, kFix);
   EXPECT_EQ(data.inputs.sizes(), at::IntArrayRef({4, 6}));
   EXPECT_EQ(data.inputs.scalar_type(), at::kByte);
   EXPECT_TRUE(data.ids.equal(at::arange(60000, 60004, at::kLong)));
   EXPECT_TRUE(data.targets.equal(at::tensor({0, 7, 14, 21}, at::kLong)));
+}
+
+TEST_F(IdxTest, TheFirstOfThemAndNeverFewerThanAskedFor) {
+  write("tiny-images-idx3-ubyte", idx(0x803, {4, 2, 3}, 24));
+  write("tiny-labels-idx1-ubyte", idx(0x801, {4}, 4));
+  const auto all = read_idx_pair(folder.path(), "tiny", 7, 4, kFix), some = read_idx_pair(folder.path(), "tiny", 7, 3, kFix);
+  EXPECT_TRUE(some.ids.equal(at::arange(7, 10, at::kLong)));
+  EXPECT_TRUE(some.inputs.equal(all.inputs.slice(0, 0, 3)));
+  EXPECT_TRUE(some.targets.equal(all.targets.slice(0, 0, 3)));
+  try {
+    read_idx_pair(folder.path(), "tiny", 0, 5, kFix);
+    FAIL() << "accepted";
+  } catch (const EnvironmentError& error) {
+    const std::string text = error.what();
+    EXPECT_NE(text.find("4 images, 5 are asked for"), std::string::npos) << text;
+    EXPECT_NE(text.find(kFix), std::string::npos) << text;
+  }
 }
 
 TEST_F(IdxTest, ExtentsBeyondOneByteAreBigEndian) {
@@ -100,7 +117,7 @@ TEST_F(IdxTest, ImagesAndLabelsThatDoNotMatch) {
   write("odd-images-idx3-ubyte", idx(0x803, {4, 2, 3}, 24));
   write("odd-labels-idx1-ubyte", idx(0x801, {5}, 5));
   try {
-    read_idx_pair(folder.path(), "odd", 0, kFix);
+    read_idx_pair(folder.path(), "odd", 0, {}, kFix);
     FAIL() << "accepted";
   } catch (const EnvironmentError& error) {
     const std::string text = error.what();

@@ -214,6 +214,18 @@ TEST(Task, FixedSplitsAreThoseOfTheirNames) {
   EXPECT_TRUE(ids.equal(at::tensor({5, 7, 11, 26, 28, 29, 46, 47, 67, 88}, at::kLong))) << ids;
 }
 
+TEST(Task, EverySplitHasEveryPairOnce) {
+  const auto pairs = liu::unordered_pairs(10);
+  const auto all = std::get<0>((pairs.select(1, 0) * 10 + pairs.select(1, 1)).sort());
+  for (const char* split : {"random", "covering", "fixed_a", "fixed_b"}) {
+    for (std::int64_t seed = 0; seed < 5; ++seed) {
+      const auto task = built(split, "regression", seed);
+      EXPECT_EQ(task->data().test.size(), 10) << split;
+      EXPECT_TRUE(std::get<0>(at::cat({task->data().train.ids, task->data().test.ids}).sort()).equal(all)) << split << seed;
+    }
+  }
+}
+
 TEST(Task, CoveringSplitsTrainEverySumThatHasOnePair) {
   bool some_random_split_does_not = false;
   for (std::int64_t seed = 0; seed < 20; ++seed) {

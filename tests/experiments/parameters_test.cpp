@@ -141,6 +141,10 @@ TEST(Parameters, Slingshot) {
   EXPECT_EQ(transformer.back(), (Layers::value_type{"unembed", 12672}));
   EXPECT_EQ(total(block_of(transformer, "blocks.0.")), 197120 - 512);  // Power's block without its norms
   EXPECT_EQ(total(transformer), 418560);
+  const auto with_norms = layers_of(thilak_slingshot(),
+                                    {{"data.source", "division"}, {"model.kind", "transformer"}, {"model.norm", "post"}});
+  EXPECT_EQ(total(block_of(with_norms, "blocks.0.")), 197120);
+  EXPECT_EQ(total(with_norms), 455424 - 2 * 140 * 128);  // Power's network with 99 words in place of 239
 }
 
 TEST(Parameters, Doshi) {

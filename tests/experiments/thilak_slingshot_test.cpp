@@ -309,6 +309,9 @@ TEST_F(ObservablesTest, ResultsAreReadFromTheSeries) {
     history.step.push_back(step);
     history.evaluations.push_back({step < 100 ? 1.0 : 1e-8, kMissing, 1, kMissing});
     history.observables["last_layer_norm"].push_back(0);
+    const bool is_measured = step % 2 == 1;
+    history.observables["curvature_along_update"].push_back(!is_measured ? kMissing : step < 100 ? 900 : step == 601 ? 50 : 0.5);
+    history.observables["feature_change"].push_back(!is_measured ? kMissing : step < 100 ? 9 : step == 601 ? 0.25 : 0.125);
   }
   for (std::size_t k = 0; k < 5; ++k) {
     history.evaluations[200 + 200 * k].train_loss = static_cast<double>(5 - k);
@@ -325,6 +328,10 @@ TEST_F(ObservablesTest, ResultsAreReadFromTheSeries) {
   EXPECT_EQ(value("spike_last_layer_norms"), norms);
   EXPECT_EQ(value("least_norm_rise"), (std::vector<double>{-0.5}));  // the third of the first three intervals
   EXPECT_EQ(value("largest_loss_after"), (std::vector<double>{5}));
+  EXPECT_EQ(value("curvature_median_after"), (std::vector<double>{0.5}));
+  EXPECT_EQ(value("curvature_largest_after"), (std::vector<double>{50}));
+  EXPECT_EQ(value("feature_change_median_after"), (std::vector<double>{0.125}));
+  EXPECT_EQ(value("feature_change_largest_after"), (std::vector<double>{0.25}));
   EXPECT_EQ(value("largest_loss_from_step_1000"), (std::vector<double>{1}));
 }
 

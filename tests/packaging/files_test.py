@@ -78,7 +78,7 @@ class DebianTest(unittest.TestCase):
     def test_building_needs_no_cluster_and_no_browser(self):
         text = (REPOSITORY / "tools" / "packages.txt").read_text()
         marked = {line.split()[0] for line in text.splitlines() if re.match(r"\S+ +# \[ci\]", line)}
-        self.assertEqual(marked, {"slurm-wlm", "munge", "environment-modules", "chromium"})
+        self.assertEqual(marked, {"slurm-wlm", "munge", "environment-modules", "chromium", "ffmpeg", "python3-pandas", "python3-xarray"})
 
 
 class Directives:

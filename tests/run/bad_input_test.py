@@ -153,6 +153,12 @@ class KeyTest(Refusal):
             content = {"experiment": {"name": name}, "data": {"p": 4481, "operation": "add"}, "training": {"epochs": 1}}
             self.assert_config_refused(f"large_{name}", content, "data.p: 4481^2 tuples", "use at most 4472", values=["p"])
 
+    def test_a_division_modulo_an_even_number(self):
+        for name, data in (("01_power_grok", {"operation": "divide"}), ("07_thilak_slingshot", {"source": "division"}),
+                           ("08_doshi_polynomials", {"operation": "divide"}), ("10_minegishi_tickets", {"operation": "divide"})):
+            content = {"experiment": {"name": name}, "data": {"p": 98} | data, "training": {"steps": 1}}
+            self.assert_config_refused(f"even_{name}", content, "98 is not a prime (division needs inverses)", values=["p"])
+
     def test_values_that_a_paper_cannot_have(self):
         """All mistakes in one configuration at once, each at its place."""
         composition = {"experiment": {"name": "04_wang_implicit"}, "model": {"vocabulary": 5, "position_rows": 2},
@@ -302,6 +308,20 @@ class DataTest(Refusal):
     def test_missing_images_name_the_tool_that_fetches_them(self):
         self.assert_config_refused("missing", variant(IMAGES, data={"dir": str(self.folder / "nowhere")}),
                                    "tools/fetch_data.py", code=ENVIRONMENT)
+
+    def test_missing_cifar(self):
+        content = {"experiment": {"name": "07_thilak_slingshot"}, "training": {"steps": 1},
+                   "data": {"source": "cifar10", "dir": str(self.folder / "nowhere")}}
+        self.assert_config_refused("cifar", content, "file not found", "tools/fetch_data.py cifar10", code=ENVIRONMENT)
+
+    def test_fewer_images_than_asked_for(self):
+        folder = write_images(self.folder / "few")
+        for name, content in (("few_05", variant(IMAGES, data={"dir": str(folder), "n_test": 61})),
+                              ("few_06", {"experiment": {"name": "06_humayun_deep"}, "training": {"steps": 1},
+                                          "data": {"dir": str(folder), "n_test": 61}}),
+                              ("few_07", {"experiment": {"name": "07_thilak_slingshot"}, "training": {"steps": 1},
+                                          "data": {"source": "mnist", "dir": str(folder), "n_train": 60, "n_test": 61}})):
+            self.assert_config_refused(name, content, "60 images, 61 are asked for", "tools/fetch_data.py mnist", code=ENVIRONMENT)
 
     def test_truncated_images(self):
         folder = write_images(self.folder / "short")

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
+#include "run/calibration.hpp"
 #include "run/plan.hpp"
 
 namespace grokscope {
@@ -101,6 +102,30 @@ TEST(CostModel, ChoosesWhatTheRunChooses) {
     EXPECT_EQ(e.is_extrapolated, ranks > 2);
   }
   EXPECT_LT(estimate_cost(w, kTimes, {}, 64).memory_bytes, estimate_cost(w, kTimes, {}, 2).memory_bytes);
+}
+
+TEST(CostModel, CountsTheModelOnEveryRank) {
+  auto w = transformer();
+  for (const int ranks : {1, 16}) {
+    const double before = estimate_cost(w, kTimes, {}, ranks).memory_bytes;
+    w.parameter_bytes += 1e9;
+    EXPECT_NEAR(estimate_cost(w, kTimes, {}, ranks).memory_bytes - before, 7e9, 1);
+  }
+}
+
+TEST(CostModel, TimesTwoNumbersOfExamplesHoweverSlowTheModel) {
+  EXPECT_EQ(second_sample(16, 0.001, 100'000), 2400);  // 0.15 s hold so many
+  EXPECT_EQ(second_sample(16, 0.001, 500), 500);
+  EXPECT_EQ(second_sample(16, 0.4, 313'600), 4);  // GPT-2 on a CPU: sixteen are too many already
+  EXPECT_EQ(second_sample(16, 0.001, 20), 4);     // there are no more
+  EXPECT_EQ(second_sample(3, 1, 3), 1);
+  EXPECT_EQ(second_sample(1, 1, 1), 1);
+  for (const std::int64_t second : {4, 64}) {
+    const auto times = line_through(16, 0.2 + 16 * 0.03, second, 0.2 + static_cast<double>(second) * 0.03);
+    EXPECT_NEAR(times.overhead_s, 0.2, 1e-12);
+    EXPECT_NEAR(times.example_s, 0.03, 1e-12);
+  }
+  EXPECT_EQ(line_through(1, 0.5, 1, 0.5).of(1), 0.5);
 }
 
 TEST(CostModel, RanksAreANumberOrARange) {

@@ -22,6 +22,7 @@ target_compile_definitions(test_run_split PRIVATE GROKSCOPE_TINY_CONFIGURATIONS=
 grokscope_test(run stop TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
 grokscope_test(run analyze TORCH RANKS 1 2 TIMEOUT 300 USES gs_run)
 grokscope_test(run divergence TORCH RANKS 1 2 USES gs_run)
+grokscope_test(run redefined TORCH RANKS 1 2 USES gs_run)
 grokscope_test(run restart TORCH RANKS 1 2 3 TIMEOUT 300 USES gs_run)
 grokscope_test(run resources TORCH USES gs_run)
 grokscope_test(run expected TORCH USES gs_run)

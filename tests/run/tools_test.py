@@ -78,10 +78,10 @@ class ToolsTest(ProgramTest):
 
     def test_every_figure_of_both_runs(self):
         for run in (self.linear, self.transformer):
-            self.tool("visualize_gop.py", "--results_dir", run, "--formats", "png", "--dpi", "60")
+            said = self.tool("visualize_gop.py", "--results_dir", run, "--formats", "png", "--dpi", "60")
+            self.assertNotIn("note:", said, "a panel without data")
             names = {path.stem for path in (run / "plots").iterdir()}
             self.assertLessEqual(set(FIGURES), names)
-            self.assertTrue(all(path.stat().st_size > 3000 for path in (run / "plots").iterdir()))
 
     def test_subspaces_come_from_stored_vectors(self):
         with grokscope_io.open_run(self.transformer) as run:

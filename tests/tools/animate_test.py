@@ -1,14 +1,12 @@
 """Does the film show every spectrum at its moment, and say what it lacks?"""
-import contextlib
-import io
+import os
 import shutil
 import subprocess
 import unittest
-import warnings
 from pathlib import Path
 from unittest import mock
 
-from figure_case import Case  # first: it finds the tools, and they a Python that has the packages
+from figure_case import Case, call  # first: it finds the tools, and they a Python that has the packages
 
 import animate  # noqa: E402
 import grokscope_io  # noqa: E402
@@ -26,11 +24,9 @@ class AnimateTest(Case):
         return run
 
     def animate(self, *arguments):
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            code = animate.main(["--results_dir", str(self.folder), "--dpi", "40", *map(str, arguments)])
-        return code, out.getvalue()
+        """Exit code, and what the tool printed or said on stderr."""
+        code, out, err = call(animate.main, "--results_dir", self.folder, "--dpi", "40", *arguments)
+        return code, out + err
 
     def test_every_frame_shows_its_spectrum_and_its_step(self):
         frames, available = animate.frames_of(self.write(tracked=12), 240)
@@ -94,10 +90,32 @@ class AnimateTest(Case):
     def test_awkward_runs(self):
         self.write(tracked=1)
         self.assertEqual(self.animate("-o", self.folder / "one.gif")[0], 0)
-        with h5py.File(self.folder / "metrics.h5", "a") as file:
-            file["eigenvalues"][:], file["eigenvalues_top_k"][:] = 0, 0
-        with self.assertRaisesRegex(grokscope_io.ToolError, "holds no spectrum"):
-            self.animate("-o", self.folder / "zero.gif")
+        for values, why in ((0, "no eigenvalue is above 0"), (np.nan, "every eigenvalue is NaN")):
+            with h5py.File(self.folder / "metrics.h5", "a") as file:
+                file["eigenvalues"][:], file["eigenvalues_top_k"][:] = values, values
+            code, text = self.animate("-o", self.folder / "none.gif")
+            self.assertEqual(code, 2)
+            self.assertIn(f"holds no spectrum to show ({why})", text)
+
+    def test_a_run_that_tracks_nothing(self):
+        self.write(tracked=0, with_groups=False)
+        (self.folder / "config.json").write_text('{"gop_tracking": {"enabled": false}}')
+        code, text = self.animate("-o", self.folder / "none.gif")
+        self.assertEqual(code, 2)
+        self.assertIn("holds no spectrum to show (gop_tracking.enabled is false)", text)
+
+    def test_an_ffmpeg_that_fails_is_a_clear_error(self):
+        """As one without libx264: it ends before it has read a frame."""
+        self.write(tracked=3)
+        fake = self.folder / "bin/ffmpeg"
+        fake.parent.mkdir()
+        fake.write_text("#!/bin/sh\necho \"Unknown encoder 'h264'\" >&2\nexit 1\n")
+        fake.chmod(0o755)
+        with mock.patch.dict(os.environ, {"PATH": f"{fake.parent}:{os.environ['PATH']}"}):
+            code, text = self.animate("-o", self.folder / "film.mp4")
+        self.assertEqual(code, 3)
+        self.assertIn("ffmpeg ended with 1 while it wrote", text)
+        self.assertIn("(Unknown encoder 'h264'), free some space", text)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Is every figure drawn of any run, however awkward, and of one that is still being written?"""
-import contextlib
-import io
-import os
 import subprocess
 import sys
 import unittest
-import warnings
 
-from figure_case import TOOLS, FolderCase  # first: it finds the tools, and they a Python that has the packages
+from figure_case import FolderCase, call  # first: it finds the tools, and they a Python that has the packages
 
+import animate  # noqa: E402
+import compare_experiments  # noqa: E402
+import export_series  # noqa: E402
 import grokscope_io  # noqa: E402
+import lead_lag  # noqa: E402
 import numpy as np  # noqa: E402
+import report  # noqa: E402
 import visualize_gop  # noqa: E402
 from grokscope_tools.drawing.run_figures import FIGURES  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
@@ -19,6 +20,7 @@ AWKWARD = {
     "a gap": dict(gap=(20, 35), gop_epochs=(0, 400, 1180)),
     "nothing but NaN": dict(tracked=9, gap=(0, 9), with_gop=False),
     "rank one": dict(rank=1, examples=1),
+    "zeros": dict(tracked=9, scale=0),
     "one tracked epoch": dict(tracked=1, state="running"),
     "two epochs, nothing but metrics": dict(tracked=2, with_groups=False, with_gop=False),
     "nothing tracked": dict(tracked=0, with_groups=False, with_gop=False),
@@ -28,6 +30,7 @@ WITHOUT_DATA = {
     "nothing but NaN": {"gop_metrics", "eigenvalue_spectrum", "layers", "subspace_rotation"},
     "two epochs, nothing but metrics": {"layers", "subspace_rotation", "observables"},
     "one tracked epoch": {"subspace_rotation"},
+    "zeros": {"eigenvalue_spectrum", "layers", "subspace_rotation"},
     "nothing tracked": set(FIGURES),
 }
 # Writes the two runs in turn, each file into a temporary one that is renamed, as the program publishes.
@@ -45,15 +48,9 @@ for i in range(10**9):
 
 
 def draw(folder, *options):
-    """Runs the tool in this process; returns exit code and what it said on stderr. A warning is an error."""
-    err = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            code = visualize_gop.main(["--results_dir", str(folder), "--formats", "png", "--dpi", "40", *options])
-        except grokscope_io.ToolError as error:
-            code = error.exit_code
-    return code, err.getvalue()
+    """Exit code of the tool, and what it said on stderr."""
+    code, _, err = call(visualize_gop.main, "--results_dir", folder, "--formats", "png", "--dpi", "40", *options)
+    return code, err
 
 
 class AwkwardRunsTest(FolderCase):
@@ -102,15 +99,20 @@ class RunningTest(FolderCase):
         self.assertEqual(seen, {60, 90}, "the writer did not get on")
         self.assertIsNone(self.writer.poll())
 
-    def test_the_tools_run_through(self):
-        figures = ["training_curves", "eigenvalue_spectrum_grokking", "subspace_rotation", "layers"]
-        code, err = draw(self.run_folder, "--figures", *figures)
-        self.assertEqual(code, 0, err)
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        for tool, *options in (["report.py"], ["export_series.py", "--format", "csv", "--results_dir"]):
-            command = [sys.executable, TOOLS / tool, *options, self.run_folder]
-            result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-            self.assertEqual(result.returncode, 0, result.stderr)
+    def test_every_tool_runs_through(self):
+        run, out = self.run_folder, ["--save_dir", self.folder / "out"]
+        small = ["--formats", "png"]
+        for tool, *arguments in (
+            (visualize_gop, "--results_dir", run, *small, "--figures", "training_curves", "subspace_rotation", "spectrum_evolution"),
+            (compare_experiments, "--experiments", run, *out, *small, "--metrics", "gop_trace"),
+            (lead_lag, run, *out, *small, "--series", "gop_*"),
+            (animate, "--results_dir", run, "-o", self.folder / "film.gif", "--frames", "20", "--dpi", "30"),
+            (report, run),
+            *((export_series, "--results_dir", run, "--format", kind, *out) for kind in export_series.FORMATS),
+        ):
+            with self.subTest(tool.__name__, arguments=arguments):
+                code, _, err = call(tool.main, *arguments)
+                self.assertEqual((code, err), (0, ""))
         self.assertIsNone(self.writer.poll())
 
 

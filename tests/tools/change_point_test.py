@@ -91,6 +91,7 @@ class ChangePointTest(unittest.TestCase):
         self.assertEqual(scale("loss", [-100.0], [50.0]), Scale("linear", 0.02 * 75))
         self.assertEqual(scale("loss", [3.0], [0.0, 2.0]).name, "linear")
         self.assertIsNone(scale("loss", [0.0]))
+        self.assertIsNone(scale("loss", [0.0], [0.0], [2.0]))  # its median is 0
         self.assertIsNone(change_point.scale_of([np.ones(8)]))  # too short to be watched
 
     def test_false_alarms_on_white_noise_are_as_promised(self):
@@ -141,6 +142,16 @@ class ChangePointTest(unittest.TestCase):
         steps = even_bins(300)
         zigzag = 3 + np.abs((np.arange(300) % 40) - 20.0)
         self.assertEqual(len(watched(zigzag, steps=steps).changes), change_point.MOST_CHANGES)
+
+    def test_the_watch_starts_again_at_the_onset_or_a_baseline_before_the_alarm(self):
+        steps = even_bins(300)
+        zigzag = 3 + np.abs((np.arange(300) % 40) - 20.0)
+        changes = watched(zigzag, steps=steps).changes
+        self.assertEqual(len(changes), 4)  # three restarts
+        for last, found in zip(changes, changes[1:]):
+            start = max(last.onset, last.alarm - 7)
+            again = change_point.watch(steps[start:], zigzag[start:], LOG).changes[0]
+            self.assertEqual((again.onset + start, again.alarm + start), (found.onset, found.alarm))
 
     def test_a_change_that_began_in_the_baseline_is_censored(self):
         steps = even_bins(60)

@@ -22,9 +22,9 @@ class Page:
     """One page, opened and loaded; what it logged as an error is in `errors`, every address it asked for in
     `requests`."""
 
-    def __init__(self, url, timeout_s=120):
+    def __init__(self, url="about:blank", timeout_s=120):
         self.timeout_s_ = timeout_s
-        self.errors, self.requests, self.loaded_, self.last_id_, self.rest_ = [], [], False, 0, b""
+        self.last_id_, self.rest_ = 0, b""
         self.profile_ = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.start_()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -34,6 +34,11 @@ class Page:
             self.call(f"{domain}.enable")
         size = {"width": 1280, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.open(url)
+
+    def open(self, url):
+        """Opens another page in its place: a browser takes a second to start."""
+        self.errors, self.requests, self.loaded_ = [], [], False
         self.call("Page.navigate", url=url)
         self.wait_until_(lambda: self.loaded_, f"{url} does not load")
 

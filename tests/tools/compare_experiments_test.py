@@ -4,12 +4,12 @@ import csv
 import io
 import json
 import unittest
-import warnings
 
-from figure_case import FolderCase  # first: it finds the tools
+from figure_case import FolderCase, call  # first: it finds the tools
 
 import compare_experiments as compare
 import grokscope_io
+import h5py
 import numpy as np
 from synthetic_run import Shape, make_run
 
@@ -32,11 +32,9 @@ class Case(FolderCase):
         return compare.groups_of(grokscope_io.open_runs([str(self.folder / name) for name in names]))
 
     def run_tool(self, *arguments):
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            code = compare.main([str(argument) for argument in arguments])
-        return code, out.getvalue()
+        """Exit code, and what the tool printed or said on stderr."""
+        code, out, err = call(compare.main, *arguments)
+        return code, out + err
 
     def line(self, fig, label):
         found = [line for line in fig.axes[0].lines if line.get_label() == label]
@@ -77,15 +75,15 @@ class GroupTest(Case):
         np.testing.assert_array_equal(low, [1, 2, 3, 4])
         np.testing.assert_array_equal(high, [10, 20, 30, 40])
         np.testing.assert_array_equal(middle, [5.5, 11, 16.5, 22])
-        self.assertIsNone(compare.band([one._replace(values=np.full(5, np.nan))]))
+        self.assertIsNone(compare.band([one, two._replace(step=two.step + 9)]))
 
 
 class FigureTest(Case):
     def test_lines_are_the_series(self):
         self.write("a", 0)
         self.write("b", 1, {"lr": 0.2}.items(), t_gen=400)
-        fig, found = compare.draw_comparison("gop_trace", self.groups("a", "b"), "none")
-        self.assertTrue(found)
+        fig, why = compare.draw_comparison("gop_trace", self.groups("a", "b"), "none")
+        self.assertIsNone(why)
         for name in ("a", "b"):
             line = self.line(fig, name)
             np.testing.assert_array_equal(line.get_xdata(), self.known[name]["epoch"])
@@ -117,17 +115,18 @@ class FigureTest(Case):
 
     def test_a_component_of_vectors(self):
         self.write("a", 0)
-        fig, found = compare.draw_comparison("eigenvalues_top_k[2]", self.groups("a"), "none")
-        self.assertTrue(found)
+        fig, why = compare.draw_comparison("eigenvalues_top_k[2]", self.groups("a"), "none")
+        self.assertIsNone(why)
         np.testing.assert_array_equal(self.line(fig, "a").get_ydata(), self.known["a"]["eigenvalues_top_k"][:, 2])
         for missing in ("eigenvalues_top_k[99]", "gop_trace[0]", "nothing[0]"):
-            self.assertFalse(compare.draw_comparison(missing, self.groups("a"), "none")[1], missing)
+            why = compare.draw_comparison(missing, self.groups("a"), "none")[1]
+            self.assertEqual(why, f"a: 1 of 1 left out (no {missing})")
 
     def test_vectors_are_drawn_by_their_first_components(self):
         self.write("a", 0)
         self.write("b", 1, {"lr": 0.2}.items())
-        fig, found = compare.draw_comparison("eigenvalues_top_k", self.groups("a", "b"), "none")
-        self.assertTrue(found)
+        fig, why = compare.draw_comparison("eigenvalues_top_k", self.groups("a", "b"), "none")
+        self.assertIsNone(why)
         self.assertEqual(len(fig.axes), compare.COMPONENTS)
         for k, ax in enumerate(fig.axes):
             lines = {line.get_label(): line.get_ydata() for line in ax.lines}
@@ -145,6 +144,23 @@ class FigureTest(Case):
         self.assertEqual(self.line(fig, "s0 (2 seeds)").get_xdata()[-1], 780)
         fig, _ = compare.draw_comparison("test_acc", self.groups("s0"), "none")
         self.assertEqual([text.get_text() for text in fig.axes[0].texts], [])
+
+    def test_it_says_which_seeds_have_no_value(self):
+        for seed in range(3):
+            self.write(f"s{seed}", seed, gap=(0, 60) if seed == 2 else ())
+        fig, why = compare.draw_comparison("gop_trace", self.groups("s0", "s1", "s2"), "none")
+        self.assertIsNone(why)
+        notes = " ".join(text.get_text().replace("\n", " ") for text in fig.axes[0].texts)
+        self.assertIn("s0 (3 seeds): 1 of 3 left out (all values are NaN)", notes)
+        both = [self.known[name]["gop_trace"] for name in ("s0", "s1")]
+        np.testing.assert_allclose(self.line(fig, "s0 (3 seeds)").get_ydata(), np.median(both, axis=0))
+
+    def test_seeds_without_a_common_step_are_no_data(self):
+        for seed in range(2):
+            self.write(f"s{seed}", seed, gap=(30, 60) if seed else (0, 30))
+        fig, why = compare.draw_comparison("gop_trace", self.groups("s0", "s1"), "none")
+        self.assertEqual(why, "s0 (2 seeds): its seeds have no step in common")
+        self.assertIn(why, fig.axes[0].texts[0].get_text())
 
 
 class ToolTest(Case):
@@ -180,8 +196,21 @@ class ToolTest(Case):
         self.assertEqual(self.run_tool(*arguments, "eigenvalues_top_k", "eigenvalues_top_k[1]")[0], 0)
         for name in ("eigenvalues_top_k", "eigenvalues_top_k[1]"):
             self.assertTrue((out / f"{name}_comparison.png").exists(), name)
-        with self.assertRaisesRegex(grokscope_io.ToolError, "no run has gop_of_tomorrow"):
-            self.run_tool(*arguments, "gop_of_tomorrow")
+        code, text = self.run_tool(*arguments, "gop_of_tomorrow", "gop_trace")
+        self.assertEqual(code, 2)
+        self.assertIn("nothing to draw of gop_of_tomorrow (a: 1 of 1 left out (no gop_of_tomorrow)), see `h5ls", text)
+
+    def test_a_metric_without_a_value_is_missing(self):
+        self.write("a", gap=(0, 60))
+        out = self.folder / "out"
+        arguments = ["--experiments", self.folder / "a", "--save_dir", out, "--formats", "png", "--metrics"]
+        code, text = self.run_tool(*arguments, "gop_trace", "training/test_acc", "gop_log_determinant")
+        self.assertEqual(code, 2)
+        self.assertIn("nothing to draw of gop_trace (a: 1 of 1 left out (all values are NaN)), gop_log_determinant (a: 1", text)
+        self.assertTrue((out / "gop_trace_comparison.png").exists() and (out / "transitions.csv").exists())
+        with h5py.File(self.folder / "a/metrics.h5", "a") as file:
+            file["gop_log_determinant"][:] = -np.inf
+        self.assertIn("(no value is finite)", self.run_tool(*arguments, "gop_log_determinant")[1])
 
     def test_awkward_runs(self):
         for name, shape in (
@@ -197,8 +226,15 @@ class ToolTest(Case):
         self.assertEqual(code, 0)
 
     def test_no_run_is_a_user_error(self):
-        with self.assertRaisesRegex(grokscope_io.ToolError, "holds no run"):
-            self.run_tool("--experiments", self.folder / "nowhere")
+        code, text = self.run_tool("--experiments", self.folder / "nowhere")
+        self.assertEqual(code, 2)
+        self.assertIn("holds no run", text)
+
+    def test_help_says_what_is_drawn_by_default(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), self.assertRaises(SystemExit):
+            compare.main(["--help"])
+        self.assertIn("(default: " + " ".join(compare.DEFAULT_METRICS) + ")", " ".join(out.getvalue().split()))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""How are figures tested? A test case that has a folder of its own, where it writes an invented run, draws one panel, and
-finds the lines in it."""
+"""How are figures tested? A tool called in this process, and a test case that has a folder of its own, where it writes an
+invented run, draws one panel, and finds the lines in it."""
+import contextlib
+import io
 import sys
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -12,6 +15,19 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 import grokscope_io  # noqa: E402
 from grokscope_tools.drawing import style  # noqa: E402
 from synthetic_run import Shape, make_run  # noqa: E402
+
+
+def call(main, *arguments):
+    """Runs the main() of a tool; returns its exit code, what it printed, and what it said on stderr. A warning is an error."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            code = main(list(map(str, arguments)))
+        except grokscope_io.ToolError as error:
+            code = error.exit_code
+            print(f"error: {error}", file=err)
+    return code, out.getvalue(), err.getvalue()
 
 
 class FolderCase(unittest.TestCase):

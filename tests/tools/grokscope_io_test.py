@@ -216,7 +216,7 @@ class RunTest(unittest.TestCase):
             self.assertEqual(run.gop_attrs(epoch, step=step)["step"], step)
             self.assertEqual(run.noise_floor(epoch, step), run.gop_attrs(epoch, step=step)["noise_floor"])
             np.testing.assert_array_equal(run.spectrum(epoch, step), known["eigenvalues"][step // 20])
-            self.assertTrue(run.has_eigenvectors(epoch, step))
+            self.assertIsNotNone(run.cost_of_eigenvectors(epoch, step))
             vectors = run.eigenvectors(epoch, 3, step)[1]
             np.testing.assert_allclose(np.abs(vectors.T @ np.linalg.eigh(whole)[1][:, :-4:-1]), np.eye(3), atol=1e-3)
         # Without a step: the state before the epoch's first step, or where that was not tracked, the first of those within.
@@ -308,7 +308,7 @@ class RunTest(unittest.TestCase):
                 np.testing.assert_allclose(run.load_gop(600, layer=layer), whole, rtol=1e-12, atol=1e-14)
                 block = run.load_gop(600, (26, 31), (-9, None), layer)  # across the weight's end
                 np.testing.assert_allclose(block, whole[26:31, -9:], rtol=1e-12, atol=1e-14)
-            self.assertTrue(run.has_gop(600) and run.has_eigenvectors(600) and not run.has_eigenvectors(7))
+            self.assertTrue(run.has_gop(600) and run.cost_of_eigenvectors(600) > 0 and run.cost_of_eigenvectors(7) is None)
             values, vectors = run.eigenvectors(600, 5)
             np.testing.assert_allclose(values, np.linalg.eigvalsh(whole)[::-1][:5], rtol=1e-12)
             np.testing.assert_allclose(whole @ vectors, vectors * values, atol=1e-12 * values[0])
@@ -493,6 +493,15 @@ class RunTest(unittest.TestCase):
         self.assertIn(self.folder, io.find_runs(f"{self.scratch.name}/*"))
         self.assertEqual(io.find_runs([self.folder, f"{self.scratch.name}/r*n/metrics.h5"]), [self.folder])
         self.assertEqual(io.find_runs(f"{self.scratch.name}/nothing*"), [])
+
+    def test_a_run_by_several_names_is_one(self):
+        link = self.folder.parent / "another_name"
+        link.symlink_to(self.folder)
+        self.addCleanup(link.unlink)
+        relative = os.path.relpath(self.folder)
+        runs = io.open_runs([relative, str(self.folder), str(link), f"{relative}/../{self.folder.name}"])
+        self.assertEqual([run.path for run in runs], [Path(relative)])
+        self.assertEqual(len(io.find_runs([relative, self.folder, link])), 1)
 
     def test_a_file_of_the_run_names_the_run(self):
         self.assertEqual(io.open_run(self.folder / "metrics.h5").path, self.folder)

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 import warnings
 from pathlib import Path
+from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent.parent / "tools"
@@ -120,7 +121,10 @@ class LeadLagTest(Case):
         self.assertTrue(0.4 < low < 0.5 and high == 1)
         self.assertNotIn("test_acc", rows)
         self.assertLess(float(rows["early"]["lead_min"]), float(rows["early"]["lead_max"]) + 1e-9)
-        self.assertIn("early", out.split("2 lead, by more than the nulls")[1])
+        self.assertEqual(self.fields("early", "watched", "nulls", "before_nulls"), ["3", "3", "3"])
+        told = "2 lead, before all nulls that could be watched (3 of 3) in more than half of the 3 generalising runs"
+        self.assertIn("early", out.split(told)[1])
+        self.assertNotIn("not watched", out)
         self.assertIn("4 series searched", out)
         names = sorted(path.name for path in (self.folder / "out").iterdir())
         tables = ["lead_lag.csv", "lead_lag_all.csv", "lead_lag_invented.csv", "lead_lag_runs.csv"]
@@ -285,7 +289,23 @@ class NullTest(Case):
         with h5py.File(folder / "metrics.h5", "a") as file:
             write_table(file.create_group("training"), STEPS, STEPS, {"test_acc": accuracy(6000), "w": bent(1500, 2.0)})
         self.judged()
-        self.assertEqual([self.fields(name, "generalising")[0] for name in (EXACT, "training/w", "x")], ["1", "1", "0"])
+        self.assertEqual([self.fields(name, "watched")[0] for name in (EXACT, "training/w", "x")], ["1", "1", "0"])
+
+    def test_it_is_said_how_many_nulls_could_be_watched(self):
+        """The accuracy is exactly 0 in the baseline: in units of its median 100 test_acc has none."""
+        rising = np.where(STEPS < 1000, 0.0, np.maximum(accuracy(6000, low=0.0), 0))
+        write_run(self.folder, "grok", {"test_acc": rising, "x": bent(1500, 2.0)}, 7000)
+        out = self.judged()
+        self.assertEqual(self.fields("x", "nulls", "before_nulls", "leading"), ["2", "1", "yes"])
+        self.assertEqual(self.fields(PERCENT, "generalising", "watched", "changed"), ["1", "0", "0"])
+        self.assertIn(f"not watched, since its median over the baselines is 0: {PERCENT}", out)
+        self.assertIn("1 lead, before all nulls that could be watched (2 of 3) in more than half", out)
+        with grokscope_io.open_run(self.folder / "grok") as run:
+            verdicts = judge_all([run])
+        rows = tabulate(verdicts)
+        drawn = figures.experiment_figure("invented", figures.whole_model(rows, verdicts))
+        for fig, told in ((drawn, "watched (2 of 3)"), (figures.overview(rows, verdicts), "watched (invented: 2)")):
+            self.assertIn(told, "\n".join(text.get_text() for text in fig.texts))
 
     def test_nulls_are_shown_first_and_not_searched(self):
         self.write_experiment()
@@ -314,6 +334,27 @@ class ControlTest(Case):
             write_run(self.folder, name, columns, None)
         self.judged()
         self.assertEqual(self.fields("x", "controls", "false_alarms"), ["1", "0"])
+
+    def test_a_control_whose_own_accuracy_falls_counts(self):
+        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
+        falling = 0.5 - 0.3 * np.maximum(np.log10(np.maximum(STEPS, 1) / 1500), 0)
+        write_run(self.folder, "falls", {"test_acc": falling, "x": bent(NEVER, 0)}, None)
+        self.judged()
+        self.assertEqual(self.fields("x", "controls", "false_alarms"), ["1", "0"])
+        runs = {row["run"]: row for row in self.rows("lead_lag_runs") if row["series"] == EXACT}
+        self.assertRegex(runs[str(self.folder / "falls")]["changes"], "^down .* alarm ")
+
+    def test_a_shorter_stretch_is_told_from_a_change(self):
+        """All fall at 1,800, the controls further; but these memorised sooner, and are read to 2,000 only."""
+        for seed in range(3):
+            columns = {"test_acc": accuracy(6000, seed=seed), "x": bent(1800, 2.0, seed=seed)}
+            write_run(self.folder, f"grok{seed}", columns, 7000)
+            columns = {"test_acc": accuracy(NEVER, seed=seed), "x": bent(1800, 4.0, seed=seed)}
+            write_run(self.folder, f"control{seed}", columns, None, t_mem=T_MEM / 2)
+        out = self.judged()
+        found = self.fields("x", "warned", "controls", "false_alarms", "auroc", "controls_same_step", "auroc_same_step")
+        self.assertEqual(found, ["3", "3", "0", "1", "3", "0"])
+        self.assertRegex(out, r"same step \(n\)\n(.*\n)*?x .* 0\.00 \(3\)\n")
 
     def test_runs_that_are_no_controls(self):
         half_way = np.minimum(accuracy(6000), 0.9)
@@ -364,6 +405,48 @@ def settings(fraction, seed, decay=1):
 
 
 class ComparedRunsTest(Case):
+    def write_generalising(self, with_x, without):
+        for i in range(with_x + without):
+            columns = {"test_acc": accuracy(6000, seed=i), "y": bent(NEVER, 0, seed=i)}
+            if i < with_x:
+                columns["x"] = bent(1500, 2.0, seed=i)
+            write_run(self.folder, f"grok{i}", columns, 7000)
+
+    def test_leading_is_a_share_of_all_generalising_runs(self):
+        """It leads in two of the two runs that have it, of five."""
+        self.write_generalising(2, 3)
+        for asked in ("*", "x"):  # with x alone three of the runs have nothing to be watched
+            out = self.judged("--series", asked)
+            found = self.fields("x", "generalising", "watched", "changed", "before_nulls", "leading", "detection_rate")
+            self.assertEqual(found, ["5", "2", "2", "2", "no", "1"])
+            self.assertIn("5 generalising", out)
+            self.assertIn("0 lead, before all nulls", out)
+            self.assertRegex(out, r"null: test_acc +up +\d/5")
+        runs = grokscope_io.open_runs([str(self.folder)])
+        row = next(row for row in tabulate(judge_all(runs)) if row.series == "x")
+        self.assertEqual(figures.label_of(row), "x ↓ (2/5)")
+        self.assertFalse(figures.is_usual(row))
+
+    def test_more_than_half_of_all_generalising_runs_is_enough(self):
+        self.write_generalising(3, 2)
+        self.judged()
+        self.assertEqual(self.fields("x", "generalising", "watched", "before_nulls", "leading"), ["5", "3", "3", "yes"])
+
+    def test_a_series_measured_too_rarely_in_most_runs_does_not_lead(self):
+        self.write_generalising(2, 0)
+        for i in range(3):
+            folder = write_run(self.folder, f"rare{i}", {"x": bent(1500, 2.0)[::200]}, 7000, steps=STEPS[::200])
+            with h5py.File(folder / "metrics.h5", "a") as file:
+                write_table(file.create_group("training"), STEPS, STEPS, {"test_acc": accuracy(6000)})
+        self.judged()
+        found = self.fields("x", "generalising", "watched", "before_nulls", "leading")
+        self.assertEqual(found, ["5", "2", "2", "no"])
+
+    def test_the_package_needs_no_command(self):
+        self.write_generalising(1, 0)
+        with mock.patch.dict(sys.modules, {"compare_experiments": None}):
+            self.assertIn("1 generalising", self.judged())
+
     def test_runs_of_different_settings_are_not_pooled(self):
         members = self.folder / "study/members"
         for seed in range(2):
@@ -438,12 +521,25 @@ class ComparedRunsTest(Case):
             self.assertEqual(list(self.table())[3:], found)
 
     def test_nothing_to_judge_is_a_user_error(self):
-        write_run(self.folder, "run", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, None, t_mem=None)
-        with self.assertRaisesRegex(grokscope_io.ToolError, "no series can be judged"):
-            self.run_tool(self.folder, "--save_dir", self.folder / "out")
-        write_run(self.folder, "grok", {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}, 7000)
-        with self.assertRaisesRegex(grokscope_io.ToolError, "no series can be judged"):
-            self.run_tool(self.folder, "--save_dir", self.folder / "out", "--series", "nothing")
+        columns = {"test_acc": accuracy(6000), "x": bent(1500, 2.0)}
+        write_run(self.folder, "run", columns, None, t_mem=None)
+        self.assert_refused("no series can be judged \\(1 left out: it never memorised, or has no accuracies\\), give other")
+        write_run(self.folder, "early", {**columns, "test_acc": accuracy(150)}, 190)
+        write_run(self.folder, "cut", {**columns, "test_acc": np.minimum(accuracy(6000), 0.9)}, None)
+        write_run(self.folder, "running", columns, None, state="running")
+        write_run(self.folder, "running_too", columns, None, state="running")
+        for reason in (
+            "1 left out: too short a delay, the jump began before the baseline ended \\(step 240\\)",
+            "1 left out: undecided, its test_acc rose to 0.90",
+            "\\(2 left out: undecided, the run is running; ",  # the commonest first
+        ):
+            self.assert_refused(reason)
+        write_run(self.folder, "grok", columns, 7000)
+        self.assert_refused("\\(no run has one that --series nothing at_all names\\)", "--series", "nothing", "at_all")
+
+    def assert_refused(self, message, *arguments):
+        with self.assertRaisesRegex(grokscope_io.ToolError, message):
+            self.run_tool(self.folder, "--save_dir", self.folder / "out", *arguments)
 
     def test_controls_alone_have_a_table_and_a_figure(self):
         write_run(self.folder, "control", {"test_acc": accuracy(NEVER), "x": bent(1500, 2.0)}, None)
@@ -451,6 +547,44 @@ class ComparedRunsTest(Case):
         self.assertIn("0 generalising, 1 control", out)
         self.assertEqual(self.fields("x", "generalising", "controls", "leading"), ["0", "0", ""])
         self.assertTrue((self.folder / "out/lead_lag_all.png").exists())
+
+
+class SmallestChanceTest(Case):
+    """The series that tells runs from controls best neither leads nor changes, and is of a layer that is not drawn."""
+
+    BEST = "layers/embed/gop_logdet_regularised"
+
+    def setUp(self):
+        super().setUp()
+        for seed in range(3):
+            leading = {f"x{i:02d}": bent(500 + 20 * i, 2.0, seed=seed + i) for i in range(40)}
+            for name, centre, t_gen, fall in (("grok", 6000, 7000, 0.06), ("control", NEVER, None, 0)):
+                best = bent(NEVER, 0, noise=0) * 10 ** (-fall * (STEPS > 2500))
+                columns = {"test_acc": accuracy(centre, seed=seed), self.BEST: best, **leading}
+                write_run(self.folder, f"{name}{seed}", columns, t_gen)
+
+    def test_it_is_printed_and_tabulated(self):
+        out = self.judged()
+        self.assertEqual(self.fields(self.BEST, "changed", "leading", "auroc"), ["0", "no", "1"])
+        self.assertEqual([row["series"] for row in self.rows() if row["smallest_p_any"] == "yes"], [self.BEST])
+        p_any = float(self.table()[self.BEST]["auroc_p_any"])
+        self.assertEqual(p_any, min(float(row["auroc_p_any"]) for row in self.rows() if row["auroc_p_any"]))
+        printed = out.split("have a p (any) below 1, leading or not; the ")[1].splitlines()
+        self.assertRegex(printed[2], rf"^{self.BEST} +down +0/3 +- +- +0/3 +0/3 +0/3 +1\.00 +0\.050 +{p_any:.3f}")
+
+    def test_it_is_drawn(self):
+        verdicts = judge_all(grokscope_io.open_runs([str(self.folder)]))
+        rows = tabulate(verdicts)
+        shown = figures.whole_model(rows, verdicts)
+        label = self.BEST + " ↓ (0/3) †"
+        self.assertEqual(figures.label_of(shown[3]), label)  # below the nulls
+        fig = figures.experiment_figure("invented", shown)
+        self.assertIn(label, [tick.get_text() for tick in fig.axes[0].get_yticklabels()])
+        self.assertIn("†: the smallest p (any series), 0.05, of any kind", "\n".join(t.get_text() for t in fig.texts))
+        self.assertEqual([row.series for row in figures.of_layers(rows)][3:], [self.BEST])
+        ax = figures.overview(rows, verdicts).axes[0]
+        self.assertEqual(ax.get_yticklabels()[3].get_text(), self.BEST)
+        self.assertIn("– (1.00) †", [text.get_text() for text in ax.texts])
 
 
 class FigureTest(Case):

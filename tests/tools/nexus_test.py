@@ -49,8 +49,9 @@ class NexusTest(ProgramTest):
         style = json.loads(text(group.attrs["SILX_style"]))
         self.assertIn(style["signal_scale_type"], ("linear", "log"), where)
         if axes:
-            self.assertEqual(len(style["axes_scale_type"]), signal.ndim, where)
-            self.assertEqual(style["axes_scale_type"][0], "log", where)
+            self.assertEqual(len(style["axes_scale_types"]), signal.ndim, where)
+            self.assertEqual(style["axes_scale_types"][0], "log", where)
+            self.assertEqual(style["axes_scale_type"], style["axes_scale_types"], f"{where}: h5web and silx name it differently")
         if style["signal_scale_type"] == "log":
             self.assertTrue((signal[()] > 0).any(), f"{where}: a logarithmic axis shows nothing")
         return style
@@ -79,7 +80,29 @@ class NexusTest(ProgramTest):
                     self.assertEqual(text(file[name].attrs["NX_class"]), "NXdata")
                     self.assertEqual(self.check_data(file[name])["signal_scale_type"], "log")
                     within += "_step_" in name
+                self.assertEqual(text(file.attrs["NX_class"]), "NXroot")
+                newest = max((file[name].attrs["step"], name) for name in moments)[1]
+                self.assertEqual(text(file.attrs["default"]), newest)
         self.assertGreater(within, 0)
+
+    def test_layers_open_at_a_spectrum_each(self):
+        with h5py.File(self.runs[0] / "gop_layers.h5", "r") as file:
+            moment = file[text(file.attrs["default"])]
+            self.assertEqual(text(moment.attrs["NX_class"]), "NXentry")
+            self.assertIn(text(moment.attrs["default"]), moment)
+            for layer in moment.values():
+                self.assertEqual(text(layer.attrs["NX_class"]), "NXdata")
+                self.assertEqual(self.check_data(layer)["signal_scale_type"], "log")
+
+    def test_a_study_opens_at_its_times(self):
+        self.write_config("base", variant(LINEAR))
+        config = self.write_config("times", {"study": {"base": "base.yaml", "seeds": [0, 1]}})
+        self.assertEqual(self.call("run", config).code, 0)
+        with h5py.File(next(self.folder.rglob("study.h5")), "r") as file:
+            members = file[text(file.attrs["default"])]
+            self.assertEqual(text(members.attrs["NX_class"]), "NXdata")
+            self.assertEqual([text(members.attrs["signal"]), *map(text, members.attrs["auxiliary_signals"])], ["t_gen", "t_mem"])
+            self.assertEqual(members["t_gen"].shape, members["t_mem"].shape)
 
 
 if __name__ == "__main__":

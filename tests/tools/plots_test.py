@@ -70,7 +70,7 @@ class PanelTest(Case):
     def test_values_at_every_third_epoch_are_connected(self):
         run = self.run_of(with_gop=False)
         ax = style.plt.figure().add_subplot()
-        layers.layer_metric(ax, run, "gop_stable_rank", "Stable rank")
+        layers.layer_metric(ax, run, layers.trace_shares(run), "gop_stable_rank", "Stable rank")
         x, y = self.line(ax, "embed").get_data()
         np.testing.assert_array_equal(x, np.arange(0, 1200, 60))
         self.assertTrue(np.isfinite(y).all())
@@ -92,11 +92,13 @@ class PanelTest(Case):
             "training/weight_norm: not in metrics.h5", self.texts(self.panel(panels.weight_norm, run))
         )
         self.assertIn("gop_trace: all values are NaN", self.texts(self.panel(panels.trace, run)))
-        self.assertIn("no spectrum is stored yet", self.texts(self.panel(spectra.spectra, run, [])))
+        for ax in (self.panel(spectra.spectra, run, []), self.panel(spectra.heat_map, run)):
+            self.assertIn("every eigenvalue is NaN", self.texts(ax))
         empty = self.folder.parent / "empty"
         make_run(empty, Shape(tracked=0, with_groups=False, with_gop=False))
         with grokscope_io.open_run(empty) as other:
             self.assertIn("gop_trace: nothing tracked yet", self.texts(self.panel(panels.trace, other)))
+            self.assertIn("nothing is tracked yet, the run is done", self.texts(self.panel(spectra.heat_map, other)))
 
     def test_top_eigenvalues(self):
         ax = self.panel(panels.top_eigenvalues, self.run_of(with_gop=False))
@@ -175,7 +177,7 @@ class PanelTest(Case):
                 add_series(file, f"layers/extra.{i}/gop_trace", np.full(60, 1e-9))
         run.refresh()
         self.assertEqual(len(run.layers()), 13)
-        ax = self.panel(layers.layer_shares, run)
+        ax = self.panel(layers.layer_shares, run, layers.trace_shares(run))
         self.assertEqual(len(ax.lines) - 2, 13)  # two are the transition
         self.assertEqual(len(ax.get_legend_handles_labels()[1]), layers.LABELLED_LAYERS)
 
@@ -272,6 +274,20 @@ class HeatMapTest(Case):
         _, mesh, cells = self.cells(run)
         known = self.known["eigenvalues"].T
         np.testing.assert_array_equal(cells < mesh.norm.vmin, known <= 0.05 * known[:1])
+
+    def test_moments_with_the_top_k_alone_are_listed_and_drawn(self):
+        """As after a run whose settings changed: all eigenvalues of the later moments, the largest of the first ten."""
+        run = self.run_of(tracked=20, with_gop=False)
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            file["eigenvalues"][:10] = np.nan
+        run.refresh()
+        self.assertEqual([moment.step for moment in spectra.spectrum_moments(run)], list(range(0, 400, 20)))
+        _, _, cells = self.cells(run)
+        for column, width in ((3, 8), (15, 27)):
+            known = self.known["eigenvalues"][column, :width]
+            np.testing.assert_array_equal(cells[:width, column], known)
+            self.assertEqual(np.ma.getmaskarray(cells)[:, column].sum(), 22 if width == 8 else 0)
+            np.testing.assert_array_equal(run.spectrum(column * 20)[:width], known)
 
     def test_a_gap_stays_blank(self):
         _, mesh, cells = self.cells(self.run_of(with_gop=False, gap=(20, 35)))
@@ -378,7 +394,7 @@ class SubspaceTest(Case):
         epochs = tuple(range(0, 1200, 60))
         run = self.run_of(gop_epochs=epochs)
         self.store(epochs)
-        with mock.patch.object(eigenspaces, "PRODUCTS", 108 * 80**2 / 2):  # eight moments of ten vectors
+        with mock.patch.object(eigenspaces, "AFFORDABLE", 108 * 80**2 / 2):  # eight moments of ten vectors
             spaces = eigenspaces.eigenspaces(run)
         self.assertEqual((len(spaces), spaces.found), (8, 20))
         steps = list(spaces)
@@ -388,10 +404,32 @@ class SubspaceTest(Case):
             rotation = subspace.Rotation(eigenspaces.eigenspaces(run))
         self.assertIn("the vectors of 20 moments are too large", rotation.missing)
 
+    def test_where_the_spectra_are_rounding_the_panel_says_so(self):
+        """However few they are, and not that their vectors were not stored, or too large."""
+        for epochs, zero, why in (
+            ((0, 200, 600), (0, 200, 600), "3 of 3 spectra lie at or below the noise floor"),
+            ((0, 600), (600,), "1 of 2 spectra lie at or below the noise floor"),
+        ):
+            self.folder = self.folder.parent / str(len(epochs))
+            run = self.run_of(gop_epochs=epochs)
+            self.store(epochs)
+            for epoch in zero:
+                with h5py.File(self.folder / f".segments/{epoch}-{epoch}.h5", "a") as file:
+                    file[f"gop_full/epoch_{epoch}/eigenvalues"][:] = 0
+            spaces = eigenspaces.eigenspaces(run)
+            self.assertEqual((len(spaces), spaces.found), (len(epochs) - len(zero), len(epochs)))
+            self.assertIn(why, subspace.Rotation(spaces).missing)
+
+    def test_two_moments_may_be_too_large_as_well(self):
+        run = self.run_of(gop_epochs=(0, 600))
+        with mock.patch.object(eigenspaces, "AFFORDABLE", 1e6):
+            rotation = subspace.Rotation(eigenspaces.eigenspaces(run))
+        self.assertIn("the vectors of 2 moments are too large", rotation.missing)
+
     def test_the_cost_of_vectors_that_must_be_found_is_bounded_in_all(self):
         run = self.run_of(gop_epochs=tuple(range(0, 1200, 60)))  # dense, no vectors
         one = 9.0 * 108**3 + 108 * 10**2
-        with mock.patch.object(eigenspaces, "PRODUCTS", 6.5 * one):
+        with mock.patch.object(eigenspaces, "AFFORDABLE", 6.5 * one):
             spaces = eigenspaces.eigenspaces(run)
         self.assertEqual((len(spaces), spaces.found), (6, 20))
 

@@ -1,6 +1,8 @@
 """Does the report hold what the run holds, open without a network, and do its controls work in a real
 browser?"""
 import base64
+import contextlib
+import io
 import json
 import os
 import re
@@ -17,11 +19,11 @@ sys.path[:0] = [str(TOOLS), str(HERE)]
 
 import chromium_page  # noqa: E402
 import report  # noqa: E402, I001: it finds a Python that has the packages
-import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import synthetic_study  # noqa: E402
-from grokscope_tools.page import document  # noqa: E402
+from grokscope_tools.page import document, plan  # noqa: E402
+from grokscope_tools.reading.run_files import recently_used  # noqa: E402
 from synthetic_run import Shape, add_series, make_run  # noqa: E402
 
 LOG = """\
@@ -132,7 +134,11 @@ class ContentTest(Case):
         self.assertIn("<h2>Study decays</h2>", text)
 
     def test_the_page_of_very_many_runs_stays_small_and_says_what_it_lacks(self):
-        """110 members of a study, of 700 series each."""
+        """40 members of a study, of 700 series each, on a page of a quarter of the size; tests/bench/figures.py has 110."""
+        for module, name in ((plan, "TOTAL_POINTS"), (document, "MOST_BYTES")):
+            patch = mock.patch.object(module, name, getattr(module, name) // 4)
+            patch.start()
+            self.addCleanup(patch.stop)
         wide = self.folder / "wide"
         make_run(wide, Shape(tracked=200, every=5, eigenvalues=300, with_gop=False))
         random = np.random.default_rng(0)
@@ -142,34 +148,56 @@ class ContentTest(Case):
                     add_series(file, f"layers/blocks.{i}.W/gop_{j}", random.random(200))
         (wide / "log.txt").write_text(LOG * 10)
         (wide / "config.json").write_text(json.dumps({"section": {f"key_{i}": "x" * 200 for i in range(100)}, "seed": 0}))
-        for i in range(110):
+        for i in range(40):
             folder = self.folder / f"study/members/m{i}"
             folder.mkdir(parents=True)
             for file in wide.iterdir():
                 os.link(file, folder / file.name)
         page = self.folder / "page.html"
         self.assertEqual(report.main([str(self.folder / "study"), "-o", str(page)]), 0)
-        self.assertEqual(len(grokscope_io.recently_used), 0, "files are left open")
+        self.assertEqual(len(recently_used), 0, "files are left open")
         text = page.read_text()
         self.assertLess(len(text), document.MOST_BYTES)
         data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
-        self.assertEqual(len(data["runs"]), 110)
+        self.assertEqual(len(data["runs"]), 40)
         for name in ("training/test_acc", "gop_trace", "observables/local_complexity"):
             for run in data["runs"]:
-                self.assertTrue(40 < len(run["series"][name]["x"]) <= 60)
+                self.assertTrue(40 < len(run["series"][name]["x"]) < 70)
         self.assertNotIn("layers/blocks.3.W/gop_3", data["runs"][0]["series"])
-        words = re.search(r"\d+ of \d+ series would make the page too large and are left out \((.*?)\)", text)
-        self.assertIn("of layers", words.group(1))
-        self.assertIn("Series of more than 60 points are reduced to about 60", text)
-        self.assertRegex(text, r"Spectra: at most \d+ moments and \d+ ranks of each run")
+        words = re.search(r'<p class="note">(.*?)</p>', text, re.S).group(1)
+        self.assertRegex(words, r"\d+ of \d+ series would make the page too large and are left out \(\d+ of layers.*\)")
+        self.assertRegex(words, r"Series of more than (6\d) points are reduced to about \1")
+        self.assertRegex(words, r"Spectra: at most \d+ moments and \d+ ranks of each run")
         self.assertEqual(text.count("x" * 200), 100, "a configuration is said once where runs are many")
 
     def test_a_page_that_is_still_too_large_is_made_smaller(self):
-        with mock.patch.object(document, "TOTAL_POINTS", 20_000):
+        with mock.patch.object(plan, "TOTAL_POINTS", 20_000):
             self.write("run", tracked=1000, with_gop=False)
             with mock.patch.object(document, "MOST_BYTES", len(self.page.read_bytes()) - 1):
                 self.assertEqual(report.main([str(self.folder / "run"), "-o", str(self.page)]), 0)
                 self.assertLess(len(self.page.read_bytes()), document.MOST_BYTES)
+
+    def test_a_page_too_large_without_its_points_loses_pictures_then_provenance_and_says_so(self):
+        synthetic_study.decay_study(self.folder / "decays")
+        configuration = json.dumps({"note": "x" * 20_000})
+        for member in (self.folder / "decays/members").iterdir():
+            (member / "config.json").write_text(configuration)
+        most = document.MOST_BYTES
+        for pictures, provenance in ((True, True), (False, True), (False, False)):
+            text, said = self.page_of_less_than(most)
+            self.assertLess(len(text.encode()), most)
+            self.assertEqual(("data:image/png" in text, "Figures of studies would make" in text), (pictures, not pictures))
+            self.assertEqual(("x" * 20_000 in text, "So are configurations" in text), (provenance, not provenance))
+            self.assertEqual(said, "")
+            most = len(text.encode())
+        self.assertIn("a report of fewer runs is smaller", self.page_of_less_than(1000)[1])
+
+    def page_of_less_than(self, most):
+        """(the page of the study "decays", what the tool says on stderr)"""
+        with mock.patch.object(document, "MOST_BYTES", most), mock.patch.object(report, "MOST_BYTES", most):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                self.assertEqual(report.main([str(self.folder / "decays")]), 0)
+        return (self.folder / "decays/report.html").read_text(encoding="utf-8"), err.getvalue()
 
     def test_nothing_is_loaded_from_elsewhere(self):
         text, _ = self.write("run")
@@ -185,14 +213,20 @@ class ContentTest(Case):
         self.assertEqual(text.count("</script>"), 2)
 
     def test_awkward_runs(self):
-        for name, shape in {
-            "nothing tracked": dict(tracked=0, with_groups=False, with_gop=False),
-            "one epoch": dict(tracked=1, state="running"),
-            "all NaN": dict(tracked=9, gap=(0, 9), with_gop=False),
-            "a gap": dict(gap=(20, 35), with_gop=False),
-        }.items():
+        """What the charts need to say why they are empty; test_an_empty_chart_says_why() looks at them in a browser."""
+        untracked = "nothing is tracked yet, the run is done"
+        for name, shape, reasons in (
+            ("nothing_tracked", dict(tracked=0, with_groups=False), (untracked, untracked)),
+            ("one_epoch", dict(tracked=1, state="running"), (None, None)),
+            ("all_nan", dict(tracked=9, gap=(0, 9)), (None, "every eigenvalue is NaN")),
+            ("zeros", dict(tracked=9, scale=0), (None, None)),
+            ("gap", dict(gap=(20, 35)), (None, None)),
+        ):
             with self.subTest(name):
-                self.write(name.replace(" ", "_"), **shape)
+                (run,) = self.write(name, with_gop=False, **shape)[1]["runs"]
+                self.assertEqual((run["untracked"], run["no_spectrum"]), reasons)
+                self.assertEqual(run["spectrum"] is None, reasons[1] is not None)
+                self.assertEqual(("gop_trace" in run["series"], "gop_trace" in run["empty"]), (reasons[1] is None, reasons[1] is not None))
 
     def test_exit_codes(self):
         make_run(self.folder / "run", Shape(tracked=2, with_gop=False))
@@ -211,13 +245,17 @@ class ContentTest(Case):
 
 @unittest.skipUnless(chromium_page.executable(), "chromium is not installed: apt-get install chromium")
 class BrowserTest(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = chromium_page.Page()
+        cls.addClassCleanup(cls.browser.close)
+
     def open(self):
-        page = chromium_page.Page(self.page.as_uri())
-        self.addCleanup(page.close)
-        page.wait_for(
+        self.browser.open(self.page.as_uri())
+        self.browser.wait_for(
             "window.grokscope && grokscope.charts.length >= 5 && grokscope.charts[0].canvas.width > 100"
         )
-        return page
+        return self.browser
 
     def chart(self, page, i):
         """The place of a chart's canvas in the window, after scrolling to it."""
@@ -268,7 +306,7 @@ class BrowserTest(Case):
         page.mouse("mouseWheel", left + 0.5 * width, top + 0.5 * height, deltaX=0, deltaY=-120)
         page.wait_for("grokscope.charts[1].view !== null")
         page.click(".chart:nth-child(2) .y-log")
-        self.assertFalse(page.evaluate("grokscope.charts[1].yLog"))
+        self.assertFalse(page.evaluate("grokscope.charts[1].isLog('y')"))
         left, top, width, height = self.chart(page, 1)
         page.mouse("mouseMoved", left + 0.5 * width, top + 0.5 * height)
         page.wait_for("!grokscope.charts[1].tooltip.hidden")
@@ -323,6 +361,83 @@ class BrowserTest(Case):
         )
         self.assertTrue(any(column < lowest for column in columns) and any(column > highest for column in columns))
         self.assertEqual([column for column in columns if lowest < column < highest], [])
+
+    def test_an_empty_chart_says_why(self):
+        """Of runs of one page, shown one by one."""
+        for name, shape in {
+            "untracked": dict(tracked=0, with_groups=False, state="running"),
+            "nan": dict(tracked=9, gap=(0, 9), with_groups=False),
+            "zeros": dict(tracked=9, scale=0),
+            "gap": dict(gap=(20, 35)),
+        }.items():
+            make_run(self.folder / "runs" / name, Shape(with_gop=False, **shape))
+        self.page = self.folder / "report.html"
+        self.assertEqual(report.main([str(self.folder / "runs"), "-o", str(self.page)]), 0)
+        page, nothing = self.open(), "nothing is tracked yet, the run is running"
+        for name, expected in {
+            "untracked": [[f"{leaf}: {nothing}" for leaf in pair] for pair in (("train_acc", "test_acc"), ("train_loss", "test_loss"))]
+            + [[f"gop_trace: {nothing}"], [nothing]],
+            "nan": [["train_acc: no value is finite", "test_acc: no value is finite"], ["train_loss: no value is finite",
+                    "test_loss: no value is finite"], ["gop_trace: no value is finite"], ["every eigenvalue is NaN"]],
+            "zeros": [None] * 4,
+            "gap": [None] * 4,
+        }.items():
+            self.show_only(page, name)
+            found = page.evaluate("grokscope.charts.slice(0, 4).map((chart) => chart.emptiness())")
+            self.assertEqual([why and why[1:] for why in found], expected, name)
+            self.assertEqual([why[0] for why in found if why], ["no data"] * (4 - expected.count(None)))
+            self.assertNotIn("", page.evaluate("grokscope.charts.map((chart) => chart.heading.textContent)"))
+        page.click(".chart .legend button")
+        page.click(".chart .legend button", 1)
+        self.assertEqual(page.evaluate("grokscope.charts[0].emptiness()[0]"), "every line is hidden")
+        self.show_only(page, None)
+        self.assertEqual(page.evaluate("grokscope.charts.map((chart) => chart.emptiness()[1])"), ["no run is chosen"] * 5)
+        self.assertEqual(page.errors, [])
+
+    def show_only(self, page, name):
+        wrong = f"(box) => box.checked !== (box.value === {json.dumps(name)})"
+        page.evaluate(f"[...document.querySelectorAll('#runs input')].filter({wrong}).forEach((box) => box.click())")
+
+    def test_values_without_a_logarithm_are_seen(self):
+        """Negative ones make the axis linear, zeros are marked and counted; step 0 has a place."""
+        make_run(self.folder / "run", Shape(with_gop=False))
+        with h5py.File(self.folder / "run/metrics.h5", "a") as file:
+            file["gop_log_pseudo_determinant"][:] = np.linspace(-29.5, 29.5, 60)
+            file["gop_trace"][10:14] = 0
+        self.page = self.folder / "report.html"
+        report.main([str(self.folder / "run"), "-o", str(self.page)])
+        page, chart = self.open(), "grokscope.charts[2]"
+        self.choose(page, "metric", "gop_trace")
+        self.assertTrue(page.evaluate(f"{chart}.isLog('y')"))
+        self.assertEqual(page.evaluate(f"{chart}.remark.textContent"), "▾ 4 points at or below 0, of which there is no logarithm")
+        first, second, left = page.evaluate(f"[0, 20].map((x) => {chart}.scales().x.pixel(x)).concat({chart}.scales().x.first)")
+        self.assertAlmostEqual(first, left)
+        self.assertGreater(second, left + 10)
+        ticks = page.evaluate(f"{chart}.scales().x.ticks()")
+        self.assertEqual((ticks[0], ticks[-1]), (0, 1000))
+        self.choose(page, "metric", "gop_log_pseudo_determinant")
+        self.assertFalse(page.evaluate(f"{chart}.isLog('y')"))
+        self.assertEqual(page.evaluate(f"{chart}.remark.textContent"), "")
+        page.click("#gop .y-log")
+        self.assertEqual(page.evaluate(f"{chart}.below()"), 30)
+        self.assertEqual(page.errors, [])
+
+    def test_ticks(self):
+        """At most a dozen however narrow the range, and none lost at its ends."""
+        self.write("run", tracked=2, with_gop=False)
+        page = self.open()
+        for arguments, expected in (
+            ("-0.5, -0.1, 0, 400, false", [-0.5, -0.4, -0.3, -0.2, -0.1]),
+            ("0, 0.3, 0, 400, false", [0, 0.1, 0.2, 0.3]),
+            ("1, 1000, 0, 400, true", [1, 10, 100, 1000]),
+            ("0, 1000, 0, 400, true, 20", [0, 100, 1000]),
+        ):
+            np.testing.assert_allclose(page.evaluate(f"new Scale({arguments}).ticks()"), expected, atol=1e-12, err_msg=arguments)
+        for high in ("1 + 1e-13", "1 + 3e-16", "1 + 1e-10"):
+            self.assertLessEqual(page.evaluate(f"new Scale(1, {high}, 0, 400, false).ticks().length"), 12)
+        page.evaluate("for (let i = 0; i < 150; ++i) grokscope.charts[1].zoomAbout(300, 150, 0.8)")
+        self.assertLessEqual(page.evaluate("grokscope.charts[1].scales().x.ticks().length"), 12)
+        self.assertEqual(page.errors, [])
 
     def test_pickers(self):
         self.write("one", "two")

@@ -1,16 +1,13 @@
 """Do the figures of a study show what its members came to, over what was varied?"""
-import contextlib
-import io
 import unittest
-import warnings
 
-from figure_case import FolderCase  # first: it finds the tools, and they a Python that has the packages
+from figure_case import FolderCase, call  # first: it finds the tools, and they a Python that has the packages
 
-import grokscope_io  # noqa: E402
 import numpy as np  # noqa: E402
 import synthetic_study as synthetic  # noqa: E402
 import visualize_gop  # noqa: E402
 from grokscope_tools.drawing import study_figures, study_maps as maps, style  # noqa: E402
+from grokscope_tools.reading.run_files import recently_used  # noqa: E402
 from grokscope_tools.reading.study_table import Study, is_study, median  # noqa: E402
 from synthetic_study import member  # noqa: E402
 
@@ -23,15 +20,9 @@ class Case(FolderCase):
         return Study(self.folder / "study")
 
     def draw(self, *arguments):
-        """Runs the tool in this process; returns exit code and what it said on stderr. A warning is an error."""
-        err = io.StringIO()
-        options = ["--results_dir", str(self.folder / "study"), "--formats", "png", "--dpi", "50", *arguments]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                return visualize_gop.main(options), err.getvalue()
-            except grokscope_io.ToolError as error:
-                return error.exit_code, str(error)
+        """Exit code of the tool, and what it said on stderr."""
+        code, _, err = call(visualize_gop.main, "--results_dir", self.folder / "study", "--formats", "png", "--dpi", "50", *arguments)
+        return code, err
 
     def written(self):
         return sorted(path.name for path in (self.folder / "study/plots").iterdir())
@@ -113,7 +104,7 @@ class TableTest(Case):
     def test_files_of_members_are_closed(self):
         study = self.study([member(f"m{i}") for i in range(40)])
         study.final("train_loss")
-        self.assertEqual(len(grokscope_io.recently_used), 0)
+        self.assertEqual(len(recently_used), 0)
 
 
 class CurveTest(Case):

@@ -41,6 +41,7 @@ class Shape:
     with_groups: bool = True  # /training /layers /checks /events /observables
     seed: int = 1
     rank: int = 0  # eigenvalues that are not 0; none given: nine tenths of them
+    scale: float = 1  # of gradients; 0: a GOP of zeros
     steps_per_epoch: int = 1
     gop_epochs: tuple = field(default=())  # empty: first, middle and last
 
@@ -72,7 +73,7 @@ def spectra(steps, shape):
     noise = 1 + 0.05 * np.random.default_rng(shape.seed).standard_normal((len(steps), shape.eigenvalues))
     values = 10 ** (1.5 - 2 * grown) * rank ** (-1.0 - 2.5 * grown) * noise
     values[:, shape.rank or int(0.9 * shape.eigenvalues) :] = 0
-    return -np.sort(-np.abs(values), axis=1)
+    return shape.scale**2 * -np.sort(-np.abs(values), axis=1)
 
 
 def gop_metrics(values):
@@ -211,7 +212,7 @@ def write_gops(folder, epochs, shape, parameters):
     returns gradients by step."""
     (folder / ".segments").mkdir()
     gradients = {
-        int(e): np.random.default_rng(int(e)).standard_normal((shape.examples, parameters)) for e in epochs
+        int(e): shape.scale * np.random.default_rng(int(e)).standard_normal((shape.examples, parameters)) for e in epochs
     }
     views = {
         name: h5py.File(folder / f"{name}.h5", "w", libver="earliest") for name in ("gop_full", "gop_layers")

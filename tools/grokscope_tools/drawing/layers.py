@@ -23,28 +23,27 @@ def trace_shares(run):
     return {layer: shares[layer] for layer in sorted(shares, key=lambda layer: -largest[layer])}
 
 
-def labelled_layers(run):
-    """The layers that get a colour and a label: those with the largest share of the trace, in the model's
-    order."""
-    largest = list(trace_shares(run))[:LABELLED_LAYERS] or run.layers()[:LABELLED_LAYERS]
+def labelled_layers(run, shares):
+    """The layers that get a colour and a label: those with the largest of trace_shares(), in the model's order."""
+    largest = list(shares)[:LABELLED_LAYERS] or run.layers()[:LABELLED_LAYERS]
     return [layer for layer in run.layers() if layer in largest]
 
 
-def layer_shares(ax, run):
-    layer_panel(ax, run, "Share of the trace", trace_shares(run).get, log_y=False)
+def layer_shares(ax, run, shares):
+    layer_panel(ax, run, shares, "Share of the trace", shares.get, log_y=False)
     if ax.lines:
         ax.set_ylim(0, None)
 
 
-def layer_metric(ax, run, metric, title):
+def layer_metric(ax, run, shares, metric, title):
     layer_panel(
-        ax, run, title, lambda layer: run.series(f"layers/{layer}/{metric}"), log_y=True, metric=metric
+        ax, run, shares, title, lambda layer: run.series(f"layers/{layer}/{metric}"), log_y=True, metric=metric
     )
 
 
-def layer_panel(ax, run, title, find, log_y, metric="gop_trace"):
+def layer_panel(ax, run, shares, title, find, log_y, metric="gop_trace"):
     """One line a layer; the layers without a label are thin and grey."""
-    labelled = labelled_layers(run)
+    labelled = labelled_layers(run, shares)
     thin = {"color": "#bbbbbb", "linewidth": 0.6, "linestyle": "-", "zorder": 1}
     lines = [
         (find(layer), "_", thin)

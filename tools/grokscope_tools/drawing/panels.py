@@ -8,6 +8,8 @@ import numpy as np
 
 from grokscope_tools.drawing import style
 
+T_MEM_DASHES, T_GEN_DASHES = ":", "-."  # of the lines that mark the transition
+
 
 def time_panel(ax, run, title, lines, log_y=False, legend=True, axis_of=None):
     """Draws (series or its name, label[, style]) lines against the step, with the run's transition; a missing
@@ -50,10 +52,15 @@ def why_not_drawable(values):
     return "no value is above 0" if np.isfinite(values).any() else "no value is finite"
 
 
+def dashes_of_transition(run):
+    """[(name, step, dashes)] of the lines at t_mem and t_gen; the step is None where it was not reached."""
+    transition = run.transition()
+    return [("mem", transition.t_mem, T_MEM_DASHES), ("gen", transition.t_gen, T_GEN_DASHES)]
+
+
 def mark_transition(ax, run, **look):
     """Vertical lines at t_mem and t_gen; transition_legend() explains them."""
-    transition = run.transition()
-    for step, dashes in ((transition.t_mem, ":"), (transition.t_gen, "-.")):
+    for _, step, dashes in dashes_of_transition(run):
         if step is not None:
             ax.axvline(
                 step, **{"color": style.GREY, "linestyle": dashes, "linewidth": 1, "zorder": 1, **look}
@@ -62,12 +69,11 @@ def mark_transition(ax, run, **look):
 
 def transition_legend(fig, run):
     """One line below the figure: what the vertical lines mean, by which rule."""
-    transition = run.transition()
     entries = []
-    for step, dashes, name in ((transition.t_mem, ":", "mem"), (transition.t_gen, "-.", "gen")):
+    for name, step, dashes in dashes_of_transition(run):
         when = "not reached" if step is None else f"step {step:,.0f}"
         entries.append((f"$t_{{\\mathrm{{{name}}}}}$: {when}", "none" if step is None else dashes))
-    entries.append((f"rule: {transition.rule}", "none"))
+    entries.append((f"rule: {run.transition().rule}", "none"))
     handles = [
         style.plt.Line2D([], [], color=style.GREY, linestyle=dashes, linewidth=1, label=label)
         for label, dashes in entries
@@ -184,19 +190,20 @@ def alignment(ax, run):
 
 
 def top_eigenvalues(ax, run, count=20, legend=True):
-    """The largest eigenvalues against the step."""
-    values, series = run.eigenvalues_top_k(), run.series("eigenvalues_top_k") or run.series("eigenvalues")
-    if values is None or not values.size:
-        time_panel(ax, run, "Top eigenvalues", [("eigenvalues_top_k", "eigenvalues_top_k")])
+    """The largest eigenvalues against the step: as many as are stored apart, of `count` at most."""
+    series = run.spectra()
+    if series is None or not (series.values > 0).any():
+        ax.set_title("Top eigenvalues")
+        style.say_empty(ax, f"no data\n{run.why_no_spectrum()}")
         return
-    k = min(count, values.shape[1])
+    k = min(count, (run.series("eigenvalues_top_k") or series).values.shape[1])
     lines = [
-        (series._replace(values=values[:, i]), f"$\\lambda_{{{i + 1}}}$", style.ordered_style(i, k))
+        (series._replace(values=series.values[:, i]), f"$\\lambda_{{{i + 1}}}$", style.ordered_style(i, k))
         for i in range(k)
-        if np.isfinite(values[:, i]).any()
+        if np.isfinite(series.values[:, i]).any()
     ]
-    time_panel(ax, run, "Top eigenvalues", lines or [(None, "eigenvalues_top_k")], log_y=True, legend=False)
-    if legend and lines:
+    time_panel(ax, run, "Top eigenvalues", lines, log_y=True, legend=False)
+    if legend:
         handles, labels = ax.get_legend_handles_labels()
         shown = sorted({*range(min(5, len(handles))), *range(4, len(handles), 5), len(handles) - 1})
         ax.legend(

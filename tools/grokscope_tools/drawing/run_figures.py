@@ -4,7 +4,7 @@ A figure is a function of the run and the moments that were chosen, and gives a 
 beyond what is drawn. visualize_gop.py draws whatever FIGURES holds.
 """
 from grokscope_tools.drawing import panels, spectra, style, subspace
-from grokscope_tools.drawing.layers import layer_metric, layer_shares
+from grokscope_tools.drawing.layers import layer_metric, layer_shares, trace_shares
 from grokscope_tools.drawing.observables import observable_panels
 from grokscope_tools.reading.eigenspaces import eigenspaces
 
@@ -130,7 +130,8 @@ def subspace_rotation(run, _):
 
 
 def layers(run, _):
-    draws = [layer_shares]
+    shares = trace_shares(run)
+    draws = [lambda ax, run: layer_shares(ax, run, shares)]
     for metric, title in (
         ("gop_trace", "Trace"),
         ("gop_stable_rank", "Stable rank"),
@@ -139,7 +140,7 @@ def layers(run, _):
         ("gop_entropy_rank", "Entropy rank"),
     ):
         draws.append(
-            lambda ax, run, metric=metric, title=title: layer_metric(ax, run, metric, title)
+            lambda ax, run, metric=metric, title=title: layer_metric(ax, run, shares, metric, title)
         )
     fig = grid_figure(run, "layers", 2, 3, draws)
     handles, labels = fig.axes[0].get_legend_handles_labels()

@@ -13,9 +13,8 @@ HEAT_EPOCHS, HEAT_RANKS, LINE_POINTS = 500, 300, 400  # more than these cannot b
 
 def spectrum_moments(run):
     """Moments whose spectrum exists, in metrics.h5 or gop_full.h5, in the order of training."""
-    stored = [run.eigenvalues(), run.eigenvalues_top_k()]
-    values = next((stack for stack in stored if stack is not None), None)
-    there = [] if values is None else np.isfinite(values).any(axis=1)
+    series = run.spectra()
+    there = [] if series is None else np.isfinite(series.values).any(axis=1)
     tracked = [moment for moment, is_there in zip(run.tracked_moments(), there) if is_there]
     return sorted({*tracked, *run.gop_moments()}, key=lambda moment: (moment.step, moment.epoch))
 
@@ -83,7 +82,7 @@ def spectra(ax, run, moments, labels=(), title="Spectra"):
         style.draw_line(ax, kept + 1, positive[kept], label, **style.ordered_style(i, len(moments)))
         low, count = min(low, np.nanmin(positive)), max(count, values.size)
     if not count:
-        style.say_empty(ax, "\n".join(["no data"] + (notes or ["no spectrum is stored yet"])))
+        style.say_empty(ax, "\n".join(["no data"] + (notes or [run.why_no_spectrum()])))
         return
     rank_axis(ax, "x", count)
     style.value_axis(ax, log_y=True)
@@ -140,7 +139,7 @@ def cumulative_share(ax, run, moments):
         )
         count = max(count, values.size)
     if not count:
-        style.say_empty(ax, "no data\nno spectrum is stored yet")
+        style.say_empty(ax, f"no data\n{run.why_no_spectrum()}")
         return
     rank_axis(ax, "x", count)
     ax.set(ylabel="cumulative share", ylim=(-0.02, 1.04))
@@ -151,10 +150,9 @@ def heat_map(ax, run, relative=False):
     `relative`), grey is at or below the noise floor. Returns the mesh for a colour bar; None when there is
     nothing to draw."""
     ax.set_title("Shape of the spectrum" if relative else "Spectrum over training")
-    series = run.series("eigenvalues") or run.series("eigenvalues_top_k")
-    if series is None or series.values.ndim != 2 or not (series.values > 0).any():
-        why = "not in metrics.h5" if series is None else "nothing tracked yet, or no positive value"
-        style.say_empty(ax, f"no data\neigenvalues: {why}")
+    series = run.spectra()
+    if series is None or not (series.values > 0).any():
+        style.say_empty(ax, f"no data\n{run.why_no_spectrum()}")
         return None
     style.step_axis(ax, series.step)
     ax.set_xlabel("optimizer step")

@@ -338,11 +338,12 @@ def save_figure(fig, folder, name, formats=("png", "pdf"), dpi=200):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         fig.get_layout_engine().execute(fig)  # once, for all formats
-    fig.set_layout_engine("none")
-    for extension in formats:
-        path = folder / f"{name}.{extension}"
-        metadata = {"CreationDate": None} if extension == "pdf" else None  # the same run gives the same bytes
-        fig.savefig(path, dpi=dpi, metadata=metadata)
-        paths.append(path)
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        fig.set_layout_engine(None)  # "none" leaves a placeholder, for whose sake each format would be drawn twice
+        for extension in formats:
+            path = folder / f"{name}.{extension}"
+            metadata = {"CreationDate": None} if extension == "pdf" else None  # the same run gives the same bytes
+            fig.savefig(path, dpi=dpi, metadata=metadata)
+            paths.append(path)
     plt.close(fig)
     return paths

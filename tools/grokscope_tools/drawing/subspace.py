@@ -6,15 +6,11 @@ about k / P for random ones. reading/eigenspaces.py finds the spaces and compare
 import numpy as np
 
 from grokscope_tools.drawing import style
-from grokscope_tools.drawing.panels import time_panel
-from grokscope_tools.reading.eigenspaces import overlaps
+from grokscope_tools.drawing.panels import dashes_of_transition, time_panel
+from grokscope_tools.reading.eigenspaces import NO_VECTORS, overlaps
 from grokscope_tools.reading.run_series import Series
 
-HOW_TO = (
-    "no data\nfewer than two moments have stored eigenvectors\nset gop_tracking.store_eigenvectors, or run\n"
-    "grokscope analyze RUN_DIR\ngop_tracking.store_eigenvectors=true"
-)
-TOO_LARGE = "no data\nthe vectors of {} moments are too large\nto be compared in seconds"
+HOW_TO = "\nset gop_tracking.store_eigenvectors, or run\ngrokscope analyze RUN_DIR\ngop_tracking.store_eigenvectors=true"
 
 
 class Rotation:
@@ -22,9 +18,8 @@ class Rotation:
 
     def __init__(self, spaces):
         self.steps = np.array(list(spaces), float)
-        self.missing = None
-        if len(spaces) < 2:
-            self.missing = TOO_LARGE.format(spaces.found) if spaces.found > 2 and not len(spaces) else HOW_TO
+        self.missing = spaces.missing and f"no data\n{spaces.missing}{HOW_TO if spaces.missing == NO_VECTORS else ''}"
+        if self.missing:
             return
         self.matrix = overlaps(spaces)
         self.note = f"{len(spaces)} moments, k = " + " to ".join(map(str, sorted({min(spaces.widths()), max(spaces.widths())})))
@@ -47,7 +42,7 @@ def overlap_matrix(ax, run, rotation):
     ax.set_yticks(shown, labels)
     ax.set(xlabel="optimizer step", ylabel="optimizer step")
     ax.grid(False)
-    for step, dashes in zip(run.transition()[:2], (":", "-.")):
+    for _, step, dashes in dashes_of_transition(run):
         if step is not None:
             place = np.searchsorted(steps, step) - 0.5
             for line in (ax.axvline, ax.axhline):

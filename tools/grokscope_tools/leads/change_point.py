@@ -108,8 +108,8 @@ def binned(step, values, start):
 
 
 def scale_of(values_of_runs, units="1"):
-    """The Scale of one series, from the baselines of its bins in all runs; None when it was nowhere watched, or is 0
-    in all baselines and has a unit: then nothing says which changes are small."""
+    """The Scale of one series, from the baselines of its bins in all runs; None when it was nowhere watched, or when it
+    is neither a share nor positive and its median over the baselines is 0: then nothing says which changes are small."""
     found = [values[:BASELINE] for values in values_of_runs if values.size > BASELINE]
     if not found:
         return None

@@ -4,14 +4,19 @@
   lean. Everything else counts changes in this direction only, in runs and controls alike. Where a series moves at
   random, this choice flatters its detection rate against its false alarms; the table has those of either direction,
   too, and p allows for it.
-- Lead: median and range over the runs that changed. Leading is a series that comes before all nulls by two bins in
-  more than half of the generalising runs (all of them, not those that changed).
-- Detection rate: share of the generalising runs with an alarm two bins before the onset of the jump or earlier. False
-  alarms: share of the controls with one in a stretch of training as long: from t_mem to t_mem times the median ratio of
-  these ends. A control that ends before, or whose own test accuracy rose with an alarm by then, is not counted.
+- Lead: median and range over the runs that changed. Leading is a series that comes before all nulls that could be
+  watched by two bins in more than half of the generalising runs. These are all runs of the same settings that runs.py
+  calls so, also those that lack the series, or in which it was measured too rarely to see the jump begin after its
+  baseline: in those nothing is seen to lead.
+- Watched: those of them in which the series and the jump can be seen. Detection rate: share of these with an alarm two
+  bins before the onset of the jump or earlier. False alarms: share of the controls with one in a stretch of training as
+  long: from t_mem to t_mem times the median ratio of these ends. A control that ends before, or whose own test accuracy
+  rose with an alarm by then, is not counted.
 - AUROC: the largest score (1 is the alarm) in these windows, of the generalising runs against the controls. p: the
   share of all ways to call as many of the runs generalising that give as high an AUROC, in either direction; p (any):
-  the share of those that give one as high to any of the series searched.
+  the share of those that give one as high to any of the series searched. At the same step: the AUROC where the controls
+  are read up to the median step at which the windows of the runs end; for a control that memorises sooner, a stretch in
+  units of t_mem ends sooner, and a change at the same step lies beyond it.
 """
 from typing import NamedTuple, Optional
 
@@ -33,12 +38,14 @@ class Row(NamedTuple):
     searched: int  # series of this experiment that were watched, the nulls not counted
     scale: Optional[str]
     direction: Optional[str]  # up or down
-    generalising: int  # runs in which both the series and the jump could be watched
+    generalising: int  # runs of these settings that are compared
+    watched: int  # of these, runs in which both the series and the jump could be watched
     changed: int  # of these, runs in which the series changed at all in its direction
     censored: int  # of these, runs in which it began to change in a baseline: "<="
     before: int  # runs in which it came before the jump by the resolution at least
-    before_nulls: int  # runs in which it came before all nulls, too
-    leading: Optional[str]  # yes: before all nulls in more than half of the generalising runs
+    nulls: Optional[int]  # so many of the nulls could be watched
+    before_nulls: int  # runs in which it came before these, too
+    leading: Optional[str]  # yes: before these in more than half of the generalising runs
     lead_is: str  # ">=": the median is a lower bound, because of censored onsets
     lead_median: Optional[float]
     lead_min: Optional[float]
@@ -62,11 +69,17 @@ class Row(NamedTuple):
     pairs: int  # of a run and a control that were compared
     auroc_p: Optional[float]
     auroc_p_any: Optional[float]
+    smallest_p_any: Optional[str]  # yes: of all series searched (of equal ones that of the smallest p)
+    auroc_same_step: Optional[float]
+    controls_same_step: int
     onsets: tuple  # (ratio, censored) of each run that changed
     scores: dict  # (rise, fall) of each run and control that was compared
 
     def sign(self):
         return {"up": 1, "down": -1}.get(self.direction)
+
+    def is_surest(self):
+        return self.smallest_p_any == "yes"
 
     def is_null(self):
         return self.series in SIGN_OF_NULL
@@ -80,13 +93,17 @@ def tabulate(verdicts):
     rows = []
     for experiment, series in grouped.items():
         searched = sum(name not in SIGN_OF_NULL and any(v.watched for v in vs) for name, vs in series.items())
-        rows += with_chances([row_of(experiment, name, searched, vs) for name, vs in series.items()], series)
+        generalising = len({v.run for vs in series.values() for v in vs if v.kind == GENERALISING})
+        mine = [row_of(experiment, name, searched, generalising, vs) for name, vs in series.items()]
+        rows += with_chances(mine, series)
     return rows
 
 
-def row_of(experiment, series, searched, verdicts):
+def row_of(experiment, series, searched, generalising, verdicts):
     runs = [v for v in verdicts if v.counts()]
-    controls = comparable_controls(verdicts, median([v.stretch() for v in runs]))
+    stretch, end = median([v.stretch() for v in runs]), median([v.watched.step[v.window() - 1] for v in runs])
+    controls = comparable_controls(verdicts, lambda v: stretch * max(v.t_mem, 1)) if runs else []
+    same_step = comparable_controls(verdicts, lambda v: end) if runs else []
     sign = SIGN_OF_NULL.get(series) or direction_of(runs)
     return Row(
         experiment=experiment,
@@ -94,11 +111,14 @@ def row_of(experiment, series, searched, verdicts):
         searched=searched,
         scale=next((v.scale for v in verdicts if v.scale), None),
         direction=DIRECTIONS.get(sign),
-        generalising=len(runs),
+        generalising=generalising,
+        watched=len(runs),
         controls=len(controls),
-        **leads(runs, sign),
+        **leads(runs, sign, generalising),
         **alarms(runs, controls, sign),
         **separation(runs, controls, sign),
+        auroc_same_step=auroc_of(scores_of(runs, same_step), runs, sign),
+        controls_same_step=len(same_step),
     )
 
 
@@ -112,22 +132,20 @@ def direction_of(runs):
     return max((1, -1), key=weight) if runs else None
 
 
-def comparable_controls(verdicts, stretch):
-    """(verdict, bins from t_mem to stretch x t_mem) of each control; left out are those that end before, and those
-    whose own test accuracy raised an alarm by then."""
-    if stretch is None:
-        return []
+def comparable_controls(verdicts, end_of):
+    """(verdict, bins from t_mem to the step end_of(verdict)) of each control; left out are those that end before, and
+    those whose own test accuracy rose with an alarm by then."""
     found = []
     for v in verdicts:
-        end = stretch * max(v.t_mem, 1)
+        end = end_of(v)
         if v.kind == CONTROL and v.watched is not None and v.watched.covers(end) and v.moved > end:
             bins = v.watched.bins_until(end)
             found += [(v, bins)] if bins > BASELINE else []
     return found
 
 
-def leads(runs, sign):
-    """When the series changed, relative to the jump and to the nulls."""
+def leads(runs, sign, generalising):
+    """When the series changed, relative to the jump and to the nulls; `runs` are those of all that were watched."""
     pairs = [(v, v.chosen(sign)) for v in runs]
     pairs = [(v, change) for v, change in pairs if change is not None]
     found = [v.lead(change) for v, change in pairs]
@@ -137,8 +155,9 @@ def leads(runs, sign):
         "changed": len(pairs),
         "censored": sum(change.censored for _, change in pairs),
         "before": sum(bool(v.before(sign)) for v in runs),
+        "nulls": min((v.nulls for v in runs), default=None),
         "before_nulls": before_nulls,
-        "leading": ("yes" if 2 * before_nulls > len(runs) else "no") if runs else None,
+        "leading": ("yes" if 2 * before_nulls > generalising else "no") if runs else None,
         "lead_is": ">=" if pairs and median(longest) != median(found) else "",
         "lead_median": median(found),
         "lead_min": min(found, default=None),
@@ -180,16 +199,26 @@ def by_kind(members, false):
 
 def separation(runs, controls, sign):
     """How well the largest scores tell the runs from the controls."""
-    windows = [(v, v.window()) for v in runs] + controls
-    scores = {v.run: (v.watched.score(1, bins), v.watched.score(-1, bins)) for v, bins in windows}
-    mine = [score[0 if sign == 1 else 1] for score in scores.values()]
+    scores = scores_of(runs, controls)
     return {
-        "auroc": chance.auroc(mine[: len(runs)], mine[len(runs) :]),
+        "auroc": auroc_of(scores, runs, sign),
         "pairs": len(runs) * len(controls),
         "auroc_p": None,  # see with_chances()
         "auroc_p_any": None,
+        "smallest_p_any": None,
         "scores": scores if runs and controls else {},
     }
+
+
+def scores_of(runs, controls):
+    """{run: (rise, fall)}: the largest scores in the windows, first of the runs, then of the controls."""
+    windows = [(v, v.window()) for v in runs] + controls
+    return {v.run: (v.watched.score(1, bins), v.watched.score(-1, bins)) for v, bins in windows}
+
+
+def auroc_of(scores, runs, sign):
+    mine = [score[0 if sign == 1 else 1] for score in scores.values()]
+    return chance.auroc(mine[: len(runs)], mine[len(runs) :])
 
 
 def with_chances(rows, verdicts_of):
@@ -201,9 +230,15 @@ def with_chances(rows, verdicts_of):
     unknown = (np.nan, np.nan)
     scores = np.array([[row.scores.get(run, unknown) for run in kinds] for row in judged])  # [series, runs, 2]
     observed = np.array([row.auroc for row in judged])
-    chances = chance.chance_of_auroc(np.moveaxis(scores, 2, 0), list(kinds.values()), observed)
-    found = {row.series: {"auroc_p": float(p), "auroc_p_any": float(p_any)} for row, p, p_any in zip(judged, *chances)}
-    return [row._replace(**found.get(row.series, {})) for row in rows]
+    alone, anywhere = chance.chance_of_auroc(np.moveaxis(scores, 2, 0), list(kinds.values()), observed)
+    found = {row.series: (float(p_any), float(p)) for row, p, p_any in zip(judged, alone, anywhere)}
+    smallest = min(found.values())
+    return [with_chance(row, *found[row.series], smallest) if row.series in found else row for row in rows]
+
+
+def with_chance(row, p_any, p, smallest):
+    is_smallest = (p_any, p) == smallest and p_any < 1
+    return row._replace(auroc_p=p, auroc_p_any=p_any, smallest_p_any="yes" if is_smallest else "no")
 
 
 def median(values):

@@ -13,6 +13,7 @@ in more than seeds are told apart; controls should differ from them in one thing
 """
 from grokscope_tools.leads import change_point
 from grokscope_tools.leads.change_point import BASELINE, RESOLUTION
+from grokscope_tools.reading.settings import name_without_seed, settings_of
 
 REFERENCE = "test_acc"
 GENERALISING, CONTROL = "generalising", "control"
@@ -89,8 +90,6 @@ def pools_of(runs):
 
 def members_of(runs):
     """The name of each run's settings, seeds left out: that of the study's member, else of its folder."""
-    from compare_experiments import name_without_seed, settings_of  # matplotlib, which --help need not wait for
-
     settings = [settings_of(run) for run in runs]
     first = {key: runs[settings.index(key)] for key in settings}
     names = [name_without_seed(run.name) or run.name for run in first.values()]

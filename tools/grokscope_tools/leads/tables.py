@@ -1,5 +1,4 @@
-"""How are the rows that rows.py makes written as tables (CSV), and which of them are printed?
-"""
+"""How are the rows that rows.py makes written as tables (CSV), and which of them are printed?"""
 import csv
 import re
 from typing import NamedTuple, Optional
@@ -12,6 +11,8 @@ NOT_WRITTEN = ("onsets", "scores")  # lead_lag_runs.csv has them
 COMPARED = (  # between experiments
     "direction",
     "generalising",
+    "watched",
+    "nulls",
     "before_nulls",
     "leading",
     "lead_is",
@@ -21,6 +22,9 @@ COMPARED = (  # between experiments
     "false_alarm_rate",
     "auroc",
     "auroc_p_any",
+    "smallest_p_any",
+    "auroc_same_step",
+    "controls_same_step",
 )
 PRINTED = 10  # series of each kind and experiment; the others are in the table
 
@@ -138,18 +142,20 @@ def as_text(value):
 
 
 def print_leaders(rows, verdicts):
-    """For each experiment, the nulls, the earliest series and those that tell its runs from its controls best, as
-    text tables."""
+    """For each experiment, the nulls, the earliest series and those that tell its runs from its controls best, those
+    with the smallest p (any) whether or not they lead, as text tables."""
     for experiment in dict.fromkeys(row.experiment for row in rows):
         mine = [row for row in rows if row.experiment == experiment]
         print(f"\n{describe_experiment(mine[0], [v for v in verdicts if v.experiment == experiment])}")
         nulls = [row for row in mine if row.is_null()]
         print("\nnulls: the test accuracy itself under other names; what they show, any series may show")
         print_rows(nulls)
+        say_which_are_unseen(nulls)
         changed = [row for row in mine if row.onset_ratio is not None and not row.is_null()]
-        print_leading(changed, mine[0].searched)
+        print_leading(changed, mine[0])
         if any(row.controls for row in mine):
             print_specific(changed, nulls)
+            print_surest(mine)
         else:
             print("no controls that can be compared: how often such a change is a false alarm is unknown")
 
@@ -171,11 +177,26 @@ def describe_experiment(row, verdicts):
     )
 
 
-def print_leading(changed, searched):
+def say_which_are_unseen(nulls):
+    unseen = [row.series for row in nulls if row.scale is None]
+    if unseen and len(unseen) < len(nulls):
+        print(f"not watched, since its median over the baselines is 0: {', '.join(unseen)}")
+
+
+def before_nulls(rows):
+    """What a series comes before that leads; the rows are of one experiment."""
+    return f"before all nulls that could be watched ({nulls_watched(rows)} of {len(SIGN_OF_NULL)})"
+
+
+def nulls_watched(rows):
+    return max((row.nulls for row in rows if row.nulls is not None), default=0)
+
+
+def print_leading(changed, first):
     leading = sorted((row for row in changed if row.leading == "yes"), key=lambda row: row.onset_ratio)
     print(
-        f"\n{len(changed)} of {searched} series changed in a run whose jump could be watched; "
-        f"{len(leading)} lead, by more than the nulls in more than half of the runs"
+        f"\n{len(changed)} of {first.searched} series changed in a run whose jump could be watched; "
+        f"{len(leading)} lead, {before_nulls(changed)} in more than half of the {first.generalising} generalising runs"
         + (f"; the {min(PRINTED, len(leading))} earliest:" if leading else "")
     )
     print_rows(leading[:PRINTED])
@@ -191,6 +212,17 @@ def print_specific(changed, nulls):
     print_rows(specific[:PRINTED])
 
 
+def print_surest(rows):
+    """Those that tell the runs from the controls least by luck: they need not change, nor lead."""
+    judged = [row for row in rows if row.auroc_p_any is not None and row.auroc_p_any < 1]
+    surest = sorted(judged, key=lambda row: (row.auroc_p_any, row.auroc_p))[:PRINTED]
+    print(
+        f"\n{len(judged)} have a p (any) below 1, leading or not"
+        + (f"; the {len(surest)} smallest:" if surest else "")
+    )
+    print_rows(surest)
+
+
 def excess(row):
     """Detection rate minus false-alarm rate; -1 where either is unknown."""
     known = row.detection_rate is not None and row.false_alarm_rate is not None
@@ -203,16 +235,18 @@ def print_rows(rows):
     width = max(len(row.series) for row in rows)
     print(
         f"{'series':{width}} {'':4} {'changed':>7} {'lead (steps)':>13} {'range':>19} {'>nulls':>6} {'warned':>6} "
-        f"{'false':>6} {'AUROC':>5} {'p':>6} {'p (any)':>7}"
+        f"{'false':>6} {'AUROC':>5} {'p':>6} {'p (any)':>7} {'same step (n)':>13}"
     )
     for row in rows:
         lead = "-" if row.lead_median is None else f"{row.lead_is}{row.lead_median:,.0f}"
         spread = "-" if row.lead_min is None else f"{row.lead_min:,.0f} .. {row.lead_max:,.0f}"
-        counts = [f"{n}/{row.generalising}" for n in (row.changed, row.before_nulls, row.warned)]
+        counts = [f"{n}/{row.generalising}" for n in (row.changed, row.before_nulls)]
+        alarms = [f"{row.warned}/{row.watched}", f"{row.false_alarms}/{row.controls}"]
         chances = [number(row.auroc, ".2f"), number(row.auroc_p, ".3f"), number(row.auroc_p_any, ".3f")]
         print(
             f"{row.series:{width}} {row.direction or '-':4} {counts[0]:>7} {lead:>13} {spread:>19} {counts[1]:>6} "
-            f"{counts[2]:>6} {f'{row.false_alarms}/{row.controls}':>6} {chances[0]:>5} {chances[1]:>6} {chances[2]:>7}"
+            f"{alarms[0]:>6} {alarms[1]:>6} {chances[0]:>5} {chances[1]:>6} {chances[2]:>7} "
+            f"{number(row.auroc_same_step, '.2f') + f' ({row.controls_same_step})':>13}"
         )
 
 

@@ -8,7 +8,8 @@
 - How a series is compared (as it is, as log10, ...) is decided once for all runs that are compared.
 - The test accuracy itself takes part under three names, the nulls: as it is, and as 100 test_acc and 1 - test_acc with
   units of their own, so that they are compared as logarithms (or, where 0 in a baseline, in units of their median), as
-  such a series would be. They tell what a lead is worth that is owed to the method or to the way of writing.
+  such a series would be. They tell what a lead is worth that is owed to the method or to the way of writing. One whose
+  median over the baselines is 0 cannot be watched: "before all nulls" means all that can be.
 """
 import fnmatch
 from typing import Callable, NamedTuple, Optional
@@ -71,7 +72,8 @@ class Verdict(NamedTuple):
     t_gen: Optional[float]
     # Of the test accuracy, at the steps of the series:
     jump: Optional[int] = None  # the bin in which the jump began; None where that cannot be seen
-    null_lead: int = 0  # bins by which the earliest of the nulls came before the jump
+    nulls: int = 0  # so many of them could be watched
+    null_lead: int = 0  # bins by which the earliest of these came before the jump
     moved: float = np.inf  # the step at which its first rise raised an alarm: from then on a control is none
     # Of the series:
     series: str = ""
@@ -138,6 +140,8 @@ def judge_pool(experiment, runs, kinds, patterns):
     for run in runs:
         with run:  # its file is closed when all is read
             tables.append((run.path, run.transition(), *read(run, patterns)))
+    if not any(samples for *_, samples, _ in tables):
+        return []
     scales = scales_of([samples for *_, samples, _ in tables])
     accuracies = [accuracy for *_, clocks in tables for _, accuracy in clocks.values()]
     null_scales = {n.name: change_point.scale_of([n.values(a) for a in accuracies], n.units) for n in NULLS}
@@ -145,7 +149,7 @@ def judge_pool(experiment, runs, kinds, patterns):
     for (path, transition, samples, clocks), kind, member in zip(tables, kinds, members):
         start = Verdict(experiment, str(path), kind, member, *transition[:2])
         seen = {clock: at_clock(start, *bins, null_scales) for clock, bins in clocks.items()}
-        verdicts += seen[clock_of_nulls(seen, samples)] if samples else []
+        verdicts += seen[clock_of_nulls(seen, samples)] if samples else unseen(start)
         for name, sample in samples.items():
             verdicts.append(with_series(seen[sample.clock][0], name, sample.step, sample.values, scales[name]))
     return verdicts
@@ -213,7 +217,13 @@ def at_clock(start, step, accuracy, scales):
     leads = [v.jump - c.onset for v, null in zip(nulls, NULLS) if v.counts() for c in v.before(null.sign)[-1:]]
     rises = nulls[0].changes(1) if nulls[0].watched else []
     moved = float(step[rises[0].alarm]) if rises else np.inf
-    return [v._replace(null_lead=max(leads, default=0), moved=moved) for v in nulls]
+    watched = sum(v.watched is not None for v in nulls)
+    return [v._replace(nulls=watched, null_lead=max(leads, default=0), moved=moved) for v in nulls]
+
+
+def unseen(start):
+    """Verdicts on the nulls of a run that has none of the series: it is compared all the same, and nothing leads in it."""
+    return [start._replace(series=null.name) for null in NULLS]
 
 
 def clock_of_nulls(seen, samples):

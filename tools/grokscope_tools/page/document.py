@@ -1,17 +1,17 @@
 """How is the page put together? One HTML text, with page.css, page.js and all numbers in it.
 
-It stays below MOST_BYTES: where it would not, it is made again with fewer points.
+It stays below MOST_BYTES: where it would not, it is made again with fewer points, then without pictures, then without
+provenance, and says so.
 """
 import html
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-from grokscope_tools.page.plan import plan_of, series_data, spectrum_data
+from grokscope_tools.page.plan import ECONOMIES, plan_of, series_data, spectrum_data
 from grokscope_tools.page.studies import claims_of_study, studies_of, study_section, warnings_of_study
 from grokscope_tools.page.words import claims, provenance_of, result_of, table, timing_of, warnings_of
 
-TOTAL_POINTS = 450_000  # on the whole page: about 8 MB
 MOST_BYTES = 20_000_000
 HERE = Path(__file__).resolve().parent
 
@@ -56,10 +56,10 @@ again. A click on a name in a legend hides its line. {reduced}</p>
 
 
 def page(runs):
-    """The HTML of all runs, [(name, Run)], reduced as far as it must be."""
+    """The HTML of all runs, [(name, Run)], reduced as far as it must be. Only tables of very many runs are larger still."""
     pictures = study_section(studies_of(runs))
-    for share in (1, 2, 4, 8):
-        text = page_of(runs, plan_of(runs, TOTAL_POINTS // share), pictures)
+    for economy in ECONOMIES:
+        text = page_of(runs, plan_of(runs, economy), pictures if economy.pictures else "")
         if len(text.encode()) < MOST_BYTES:
             break
     return text
@@ -73,7 +73,7 @@ def page_of(runs, plan, pictures):
         about = {**part.about, **about}
     longest = max((entry["n"] for part in parts for entry in part.data["series"].values()), default=0)
     names = ", ".join(name for name, _ in runs)
-    data = {"runs": [part.data for part in parts], "about": about}
+    data = {"runs": [part.data for part in parts], "about": about, "left_out": plan.left_out}
     return PAGE.format(
         title=html.escape(names if len(runs) <= 3 else f"{len(runs)} runs"),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
@@ -105,16 +105,21 @@ def part_of(name, run, plan, first_config):
     """Reads one run, whose files are open no longer than that."""
     with run:
         transition = run.transition()
-        series, about = series_data(run, plan)
+        series, about, empty = series_data(run, plan)
+        spectrum = spectrum_data(run, plan)
         data = {
             "name": name,
             "t_mem": transition.t_mem,
             "t_gen": transition.t_gen,
             "layers": run.layers(),
             "series": series,
-            "spectrum": spectrum_data(run, plan),
+            "empty": empty,
+            "untracked": run.why_nothing_is_tracked(),
+            "spectrum": spectrum,
+            "no_spectrum": None if spectrum else run.why_no_spectrum(),
         }
-        texts = (timing_of(name, run), provenance_of(name, run, plan, first_config))
+        provenance = provenance_of(name, run, plan, first_config) if plan.economy.provenance else ""
+        texts = (timing_of(name, run), provenance)
         return Part(data, about, result_of(name, run), claims(run.log()), warnings_of(run), *texts)
 
 

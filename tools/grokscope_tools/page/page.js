@@ -5,6 +5,8 @@
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000"];
 const DASHES = [[], [8, 3], [2, 2], [8, 3, 2, 3], [4, 2, 1, 2, 1, 2], [12, 4]];
 const HEIGHT = 300;
+const SLACK = 1e-9;  // of rounding, in ticks
+const LINEAR_DECADES = 0.4;  // that the linear piece of a logarithmic axis takes
 const MARGIN = { left: 68, right: 22, top: 10, bottom: 40 };
 
 const report = JSON.parse(document.getElementById("data").textContent);
@@ -36,12 +38,14 @@ function look(i) {
   return { colour: COLOURS[i % COLOURS.length], dash: DASHES[i % DASHES.length] };
 }
 
-// One axis: data to pixels and back. Logarithmic axes leave out what is not positive.
+// One axis: data to pixels and back. A logarithmic one is linear below `linear`, where that is not 0 (steps begin at 0), and
+// otherwise leaves out what is not positive.
 class Scale {
-  constructor(low, high, first, last, logarithmic) {
+  constructor(low, high, first, last, logarithmic, linear = 0) {
     this.logarithmic = logarithmic;
-    this.low = logarithmic ? Math.log10(low) : low;
-    this.high = logarithmic ? Math.log10(high) : high;
+    this.linear = linear;
+    this.low = this.place(low);
+    this.high = this.place(high);
     if (this.high === this.low) {
       const margin = logarithmic ? 0.5 : Math.abs(this.low) * 0.05 || 1;
       this.low -= margin;
@@ -51,15 +55,24 @@ class Scale {
     this.last = last;
   }
   holds(value) {
-    return value !== null && (!this.logarithmic || value > 0);
+    return value !== null && (!this.logarithmic || this.linear > 0 || value > 0);
+  }
+  // The coordinate in which the axis is even.
+  place(value) {
+    if (!this.logarithmic) return value;
+    if (value >= this.linear) return Math.log10(value);
+    return Math.log10(this.linear) + LINEAR_DECADES * (value / this.linear - 1);
+  }
+  valueAt(place) {
+    if (!this.logarithmic) return place;
+    const knee = Math.log10(this.linear);
+    return place >= knee ? 10 ** place : this.linear * (1 + (place - knee) / LINEAR_DECADES);
   }
   pixel(value) {
-    const place = this.logarithmic ? Math.log10(value) : value;
-    return this.first + ((place - this.low) / (this.high - this.low)) * (this.last - this.first);
+    return this.first + ((this.place(value) - this.low) / (this.high - this.low)) * (this.last - this.first);
   }
   value(pixel) {
-    const place = this.low + ((pixel - this.first) / (this.last - this.first)) * (this.high - this.low);
-    return this.logarithmic ? 10 ** place : place;
+    return this.valueAt(this.low + ((pixel - this.first) / (this.last - this.first)) * (this.high - this.low));
   }
   ticks() {
     return this.logarithmic && this.high - this.low >= 1 ? this.decades() : this.steps();
@@ -68,34 +81,40 @@ class Scale {
     const range = this.high - this.low;
     const every = Math.ceil(range / 7);
     const within = range < 2 ? [1, 2, 5] : [1];  // two decades may hold one power of ten
-    const found = [];
-    for (let e = every > 1 ? Math.ceil(this.low) : Math.floor(this.low); e <= this.high; e += every) {
-      found.push(...within.map((n) => n * 10 ** e));
+    const found = this.linear > 0 ? [0] : [];
+    const lowest = Math.max(this.low, Math.log10(this.linear));
+    for (let e = every > 1 ? Math.ceil(lowest - SLACK) : Math.floor(lowest); e <= this.high + SLACK; e += every) {
+      found.push(...within.map((n) => n * 10 ** e).filter((tick) => Math.log10(tick) >= lowest - SLACK));
     }
-    return found.filter((tick) => tick >= 10 ** this.low && tick <= 10 ** this.high);
+    return found.filter((tick) => this.place(tick) >= this.low - SLACK && this.place(tick) <= this.high + SLACK);
   }
   steps() {
-    const [low, high] = this.logarithmic ? [10 ** this.low, 10 ** this.high] : [this.low, this.high];
+    const [low, high] = [this.low, this.high].map((place) => this.valueAt(place));
     const rough = (high - low) / 5;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
-    const found = [];
-    for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12); ++i) found.push(i * step);
-    return found;
+    const first = Math.ceil(low / step - SLACK);
+    const count = Math.floor(high / step + SLACK) - first + 1;
+    return Array.from({ length: Math.min(count, 12) || 0 }, (_, i) => (first + i) * step);
   }
 }
 
 // Lines over an axis. `lines`: [{label, x, y, style}], `marks`: [{x, label, dash}].
 class Chart {
   constructor(parent, { title, xLabel = "optimizer step", yLabel = "", xLog = true, yLog = false, controls = [] }) {
-    Object.assign(this, { title, xLabel, yLabel, xLog, yLog, lines: [], marks: [], hidden: new Set(), view: null });
+    Object.assign(this, { title, xLabel, yLabel, lines: [], marks: [], why: [], hidden: new Set(), view: null });
+    this.asked = { x: xLog, y: yLog };  // logarithmic axes
+    this.chosen = {};  // the same by the reader, who is obeyed
+    this.facts = { x: factsOf([], "x"), y: factsOf([], "y") };
     this.canvas = element("canvas", { role: "img", "aria-label": title });
     this.tooltip = element("div", { class: "tooltip", hidden: "" });
     this.legend = element("div", { class: "legend" });
     this.heading = element("strong", {}, title);
-    const header = element("header", {}, this.heading, ...controls, this.toggle("x"), this.toggle("y"));
+    this.remark = element("div", { class: "note" });
+    this.toggles = { x: this.toggle("x"), y: this.toggle("y") };
+    const header = element("header", {}, this.heading, ...controls, this.toggles.x, this.toggles.y);
     header.append(element("button", { class: "reset", onclick: () => this.reset() }, "reset zoom"));
-    this.root = element("div", { class: "chart" }, header, this.canvas, this.legend, this.tooltip);
+    this.root = element("div", { class: "chart" }, header, this.canvas, this.remark, this.legend, this.tooltip);
     parent.append(this.root);
     this.listen();
     charts.push(this);
@@ -103,18 +122,19 @@ class Chart {
   }
 
   toggle(axis) {
-    const key = axis + "Log";
-    const button = element("button", { class: `toggle ${axis}-log`, "aria-pressed": this[key] }, `log ${axis}`);
+    const button = element("button", { class: `toggle ${axis}-log` }, `log ${axis}`);
     button.addEventListener("click", () => {
-      this[key] = !this[key];
-      button.setAttribute("aria-pressed", this[key]);
+      this.chosen[axis] = !this.isLog(axis);
       this.reset();
     });
     return button;
   }
 
-  show(lines, marks = [], heading = this.title) {
+  // `why` says in lines of text why there are none of `lines`.
+  show(lines, marks = [], heading = this.title, why = []) {
     this.lines = lines.map((line, i) => ({ ...look(i), ...line }));
+    this.facts = { x: factsOf(lines, "x"), y: factsOf(lines, "y") };
+    this.why = why;
     this.marks = marks;
     this.heading.textContent = heading;
     this.hidden.clear();
@@ -124,6 +144,10 @@ class Chart {
 
   reset() {
     this.view = null;
+    for (const [axis, button] of Object.entries(this.toggles)) {
+      button.setAttribute("aria-pressed", this.isLog(axis));
+      button.disabled = this.facts[axis].smallest === Infinity;
+    }
     this.draw();
   }
 
@@ -131,20 +155,39 @@ class Chart {
     return this.lines.filter((line) => !this.hidden.has(line.label));
   }
 
-  // Whether an axis is logarithmic: as asked for, where any value is positive.
+  // Whether an axis is logarithmic: as the reader chose, else as asked for where no value is negative; where any is positive.
   isLog(key) {
-    return this[key + "Log"] && this.lines.some((line) => line[key].some((value) => value > 0));
+    const { smallest, negative } = this.facts[key];
+    return smallest < Infinity && (this.chosen[key] ?? (this.asked[key] && !negative));
+  }
+
+  // Below which value a logarithmic axis is linear: steps begin at 0.
+  linear(key) {
+    return key === "x" && this.isLog("x") && this.facts.x.zero ? this.facts.x.smallest : 0;
+  }
+
+  // Why nothing is to be seen, in lines of text; null where something is.
+  emptiness() {
+    if (!this.lines.length) return ["no data", ...this.why];
+    return this.shown().length ? null : ["every line is hidden", "a click on its name below shows it again"];
+  }
+
+  // How many points of the shown lines a logarithmic axis cannot show.
+  below() {
+    const { y } = this.scales();
+    return this.shown().reduce((sum, line) => sum + line.y.filter((value) => value !== null && !y.holds(value)).length, 0);
   }
 
   // The range of all shown values, or where there is none, any.
   range(key) {
     const logarithmic = this.isLog(key);
+    const positive = logarithmic && !this.linear(key);
     let low = Infinity;
     let high = -Infinity;
     for (const line of this.shown()) {
       for (let i = 0; i < line.x.length; ++i) {
         const value = line[key][i];
-        if (value === null || (logarithmic && value <= 0)) continue;
+        if (value === null || (positive && value <= 0)) continue;
         if (value < low) low = value;
         if (value > high) high = value;
       }
@@ -157,7 +200,7 @@ class Chart {
     const x = this.view ? this.view.x : this.range("x");
     const y = this.view ? this.view.y : padded(this.range("y"), this.isLog("y"));
     return {
-      x: new Scale(...x, MARGIN.left, width - MARGIN.right, this.isLog("x")),
+      x: new Scale(...x, MARGIN.left, width - MARGIN.right, this.isLog("x"), this.linear("x")),
       y: new Scale(...y, HEIGHT - MARGIN.bottom, MARGIN.top, this.isLog("y")),
     };
   }
@@ -172,6 +215,10 @@ class Chart {
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
     pen.font = "11px system-ui, sans-serif";
+    const why = this.emptiness();
+    const below = why ? 0 : this.below();
+    this.remark.textContent = below ? `▾ ${below} ${below > 1 ? "points" : "point"} at or below 0, of which there is no logarithm` : "";
+    if (why) return why.forEach((text, i) => write(pen, text, width / 2, HEIGHT / 2 + 16 * (i - why.length / 2), "center"));
     const scales = this.scales();
     drawAxes(pen, scales, width, this);
     pen.save();
@@ -268,6 +315,18 @@ class Chart {
   }
 }
 
+// What of the values of all lines decides on an axis.
+function factsOf(lines, key) {
+  const facts = { smallest: Infinity, zero: false, negative: false };  // `smallest` of the positive ones
+  for (const value of lines.flatMap((line) => line[key])) {
+    if (value === null) continue;
+    if (value > 0 && value < facts.smallest) facts.smallest = value;
+    if (value === 0) facts.zero = true;
+    if (value < 0) facts.negative = true;
+  }
+  return facts;
+}
+
 function padded([low, high], logarithmic) {
   if (logarithmic) return [low / (high / low) ** 0.04, high * (high / low) ** 0.04];
   return [low - 0.04 * (high - low), high + 0.04 * (high - low)];
@@ -342,8 +401,10 @@ function drawLine(pen, { x, y }, line) {
   pen.beginPath();
   let down = false;
   const alone = [];
+  const below = [];
   for (let i = 0; i < line.x.length; ++i) {
     if (!x.holds(line.x[i]) || !y.holds(line.y[i])) {
+      if (line.y[i] !== null && x.holds(line.x[i])) below.push(x.pixel(line.x[i]));
       down = false;
       continue;
     }
@@ -356,6 +417,16 @@ function drawLine(pen, { x, y }, line) {
   pen.stroke();
   pen.setLineDash([]);
   for (const [px, py] of alone) pen.fillRect(px - 2.5, py - 2.5, 5, 5);
+  for (const px of below) triangle(pen, px, y.first);
+}
+
+// There is a value, below every logarithmic axis.
+function triangle(pen, px, bottom) {
+  pen.beginPath();
+  pen.moveTo(px, bottom - 1);
+  pen.lineTo(px - 3.5, bottom - 7);
+  pen.lineTo(px + 3.5, bottom - 7);
+  pen.fill();
 }
 
 function drawBox(pen, { from, to }) {
@@ -401,6 +472,22 @@ function linesOf(pairs) {
   });
 }
 
+// Why there is nothing to draw of the chosen runs, in lines of text; `ofRun` gives the reason, or reasons, of one.
+function reasons(ofRun) {
+  const runs = runsShown();
+  return runs.length ? [...new Set(runs.flatMap(ofRun))].slice(0, 4) : ["no run is chosen"];
+}
+
+function whyNone(names) {
+  return reasons((run) => names.map((name) => `${name}: ${whyMissing(run, name)}`));
+}
+
+function whyMissing(run, name) {
+  if (report.left_out.includes(name)) return "left out of this page";
+  if (run.untracked && !/^(training|observables)\//.test(name)) return run.untracked;
+  return run.empty.includes(name) ? "no value is finite" : "not recorded";
+}
+
 function checkboxes(legendText, entries, chosen, changed) {
   const box = element("fieldset", {}, element("legend", {}, legendText));
   for (const [value, text] of entries) {
@@ -422,8 +509,10 @@ function trainingCharts() {
   const loss = new Chart(parent, { title: "Loss", yLog: true });
   return () => {
     const pick = (leaf) => (runsShown().some((run) => run.series["training/" + leaf]) ? "training/" : "") + leaf;
-    accuracy.show(linesOf([[pick("train_acc"), "train"], [pick("test_acc"), "test"]]), marks());
-    loss.show(linesOf([[pick("train_loss"), "train"], [pick("test_loss"), "test"]]), marks());
+    for (const [chart, ...leaves] of [[accuracy, "train_acc", "test_acc"], [loss, "train_loss", "test_loss"]]) {
+      const names = leaves.map(pick);
+      chart.show(linesOf([[names[0], "train"], [names[1], "test"]]), marks(), chart.title, whyNone(names));
+    }
   };
 }
 
@@ -442,7 +531,8 @@ function gopChart() {
       layer ? `layers/${layer}/${select.value}` : select.value,
       layer || "whole model",
     ]);
-    chart.show(linesOf(pairs), marks(), describe(pairs[0] ? pairs[0][0] : select.value));
+    const heading = select.value ? describe(pairs[0] ? pairs[0][0] : select.value) : chart.title;
+    chart.show(linesOf(pairs), marks(), heading, whyNoGop(select.value, pairs));
   };
   select.addEventListener("change", update);
   const entries = [["", "whole model"], ...layers.map((layer) => [layer, layer])];
@@ -450,6 +540,12 @@ function gopChart() {
   picker.id = "layers";
   parent.prepend(picker);
   return update;
+}
+
+function whyNoGop(metric, pairs) {
+  if (!pairs.length) return ["no layer is chosen"];
+  if (metric) return whyNone(pairs.map(([name]) => name));
+  return reasons((run) => run.untracked || "no metric of the GOP has a finite value");
 }
 
 function describe(name) {
@@ -469,7 +565,11 @@ function explorer() {
   const select = element("select", { id: "series" }, ...names.map((name) => element("option", {}, name)));
   select.value = names.find((name) => name.startsWith("observables/")) || names[0];
   const chart = new Chart(parent, { title: "Any series", controls: [select] });
-  const update = () => chart.show(linesOf([[select.value, select.value]]), marks(), describe(select.value));
+  const update = () => {
+    const heading = names.length ? describe(select.value) : chart.title;
+    const why = names.length ? whyNone([select.value]) : ["no series has a finite value"];
+    chart.show(linesOf([[select.value, select.value]]), marks(), heading, why);
+  };
   select.addEventListener("change", update);
   return update;
 }
@@ -483,7 +583,7 @@ function spectrumChart() {
   const update = () => {
     const run = runsShown().find((one) => one.spectrum);
     slider.disabled = !run;
-    if (!run) return chart.show([], [], "no spectrum is stored");
+    if (!run) return chart.show([], [], chart.title, reasons((one) => one.no_spectrum));
     const { steps, ranks, values } = run.spectrum;
     slider.max = steps.length - 1;
     const at = Math.min(Number(slider.value), steps.length - 1);

@@ -12,6 +12,7 @@ import numpy as np
 from grokscope_tools.reading import thinning
 from grokscope_tools.reading.hdf5_access import natural_key
 
+TOTAL_POINTS = 450_000  # on the whole page: about 8 MB
 POINTS, FEWEST_POINTS = 800, 60  # of a series on the page; fewer where there are many series
 COMPONENTS = 10  # of a series of vectors, the first ones
 SPECTRUM_EPOCHS, SPECTRUM_RANKS, SPECTRUM_NUMBERS = 200, 150, 240_000  # of one run, of one run, of all
@@ -29,9 +30,26 @@ CLASSES = (
 )
 
 
+class Economy(NamedTuple):
+    """What is saved so that the page stays below its size."""
+
+    share: int = 1  # one in so many of TOTAL_POINTS
+    pictures: bool = True  # of the studies
+    provenance: bool = True
+
+
+# In this order. Without pictures there may be room again for all points.
+ECONOMIES = (
+    *(Economy(share) for share in (1, 2, 4, 8)),
+    *(Economy(share, pictures=False) for share in (1, 8)),
+    Economy(8, pictures=False, provenance=False),
+)
+
+
 class Plan(NamedTuple):
     """How much of all runs the page holds."""
 
+    economy: Economy
     points: int  # of a series
     kept: frozenset  # names of series
     left_out: list  # those that do not fit
@@ -55,12 +73,16 @@ class Plan(NamedTuple):
             )
         if self.epochs < SPECTRUM_EPOCHS:
             parts.append(f"Spectra: at most {self.epochs} moments and {self.ranks} ranks of each run.")
+        if not self.economy.pictures:
+            parts.append("Figures of studies would make the page too large and are left out: visualize_gop.py draws them.")
+        if not self.economy.provenance:
+            parts.append("So are configurations and launches: config.json and /provenance of metrics.h5 in the run directories hold them.")
         return " ".join(parts)
 
 
-def plan_of(runs, total_points):
-    """The Plan for [(name, Run)] that gives all series together about so many points."""
-    curves = Counter()
+def plan_of(runs, economy):
+    """The Plan for [(name, Run)] with that economy."""
+    curves, total_points = Counter(), TOTAL_POINTS // economy.share
     for _, run in runs:
         with run:
             for name, shape in run.shapes().items():
@@ -74,6 +96,7 @@ def plan_of(runs, total_points):
         kept.append(name)
     share = min(1, SPECTRUM_NUMBERS / max(1, len(runs)) / (SPECTRUM_EPOCHS * SPECTRUM_RANKS)) ** 0.5
     return Plan(
+        economy,
         int(np.clip(total_points // max(total, 1), FEWEST_POINTS, POINTS)),
         frozenset(kept),
         names[len(kept) :],
@@ -88,22 +111,24 @@ def class_of(name):
 
 
 def series_data(run, plan):
-    """({name: {x, y, n}}, {name: {long_name, units, definition}}) for the page; constants that are NaN throughout are
-    left out."""
-    found, about = {}, {}
+    """({name: {x, y, n}}, {name: {long_name, units, definition}}, names of series without a finite value, which are left
+    out of the first two) for the page."""
+    found, about, empty = {}, {}, []
     for name in run.names():
         for label, series in run.scalar_series(name, COMPONENTS) if name in plan.kept else []:
-            if np.isfinite(series.values).any():
-                x, y = thinning.reduced(series.step, series.values, plan.points)
-                found[label] = {"x": [int(step) for step in x], "y": numbers(y), "n": int(np.isfinite(series.values).sum())}
-                attributes = run.attrs(name)
-                about[label] = {key: attributes[key] for key in ("long_name", "units", "definition") if attributes.get(key)}
-    return found, about
+            if not np.isfinite(series.values).any():
+                empty.append(label)
+                continue
+            x, y = thinning.reduced(series.step, series.values, plan.points)
+            found[label] = {"x": [int(step) for step in x], "y": numbers(y), "n": int(np.isfinite(series.values).sum())}
+            attributes = run.attrs(name)
+            about[label] = {key: attributes[key] for key in ("long_name", "units", "definition") if attributes.get(key)}
+    return found, about, empty
 
 
 def spectrum_data(run, plan):
     """The whole spectrum over training, reduced; None when none is stored."""
-    series = run.series("eigenvalues") or run.series("eigenvalues_top_k")
+    series = run.spectra()
     if series is None or series.values.ndim != 2:
         return None
     rows = np.flatnonzero(np.isfinite(series.values).any(axis=1))

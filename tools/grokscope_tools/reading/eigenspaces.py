@@ -14,13 +14,17 @@ import numpy as np
 from grokscope_tools.reading import thinning
 from grokscope_tools.reading.moments import Moment
 from grokscope_tools.reading.run import Run
+from grokscope_tools.reading.run_gops import AFFORDABLE
 
 MOMENTS = 60  # that are compared, at most
 TOP_K = 10
-PRODUCTS = 1e11  # multiplications in all, about: 5 to 20 seconds on one core
 NUMBERS_READ = 5e8  # 4 GB
 NUMBERS_KEPT = 6e7  # of vectors that are found here, not stored: 480 MB
 NUMBERS_AT_ONCE = 4_000_000  # of a block of rows: 32 MB
+# Why nothing can be compared, the first line by itself.
+NO_VECTORS = "fewer than two moments have stored eigenvectors"
+TOO_LARGE = "the vectors of {} moments are too large\nto be compared in seconds"
+BELOW_FLOOR = "{} of {} spectra lie at or below the noise floor\n(two with vectors above it are compared)"
 
 
 class Space(NamedTuple):
@@ -32,11 +36,11 @@ class Space(NamedTuple):
 
 
 class Eigenspaces(collections.abc.Mapping):
-    """{step: V [P, k]}, read when asked for; `found` is how many moments have vectors."""
+    """{step: V [P, k]}, read when asked for; `found` is how many moments have vectors, `missing` why there are fewer than the
+    two that can be compared (None where there are two)."""
 
-    def __init__(self, spaces, found=None):
-        self.spaces_ = spaces
-        self.found = len(spaces) if found is None else found
+    def __init__(self, spaces, found, missing=None):
+        self.spaces_, self.found, self.missing = spaces, found, missing
 
     def __getitem__(self, step):
         space = self.spaces_[step]
@@ -95,9 +99,13 @@ def eigenspaces(run):
         limit -= 1
         chosen = thinned(steps, limit)
     if len(chosen) == 1 < len(found):
-        return Eigenspaces({}, len(found))
+        return Eigenspaces({}, len(found), TOO_LARGE.format(len(found)))
     spaces = {step: space_of(found[step]) for step in chosen}
-    return Eigenspaces({step: space for step, space in spaces.items() if space.width}, len(found))
+    spaces = {step: space for step, space in spaces.items() if space.width}
+    missing = None
+    if len(spaces) < 2:
+        missing = NO_VECTORS if len(found) < 2 else BELOW_FLOOR.format(len(chosen) - len(spaces), len(chosen))
+    return Eigenspaces(spaces, len(found), missing)
 
 
 def thinned(steps, limit):
@@ -108,7 +116,7 @@ def affordable(chosen):
     size, count = chosen[0].size, len(chosen)
     products = sum(candidate.cost for candidate in chosen) + size * (count * TOP_K) ** 2 / 2
     kept = size * TOP_K * sum(candidate.cost > 0 for candidate in chosen)
-    return products <= PRODUCTS and kept <= NUMBERS_KEPT and size * TOP_K * count <= NUMBERS_READ
+    return products <= AFFORDABLE and kept <= NUMBERS_KEPT and size * TOP_K * count <= NUMBERS_READ
 
 
 def space_of(candidate):
@@ -140,7 +148,7 @@ def overlaps(spaces):
     """[n, n]: |V_i^T V_j|_F^2 / min(k_i, k_j) of Eigenspaces or of any {step: V}, 1 on the diagonal."""
     if not isinstance(spaces, Eigenspaces):
         in_memory = {s: Space(*v.shape, lambda first, end, v=v: v[first:end]) for s, v in spaces.items()}
-        spaces = Eigenspaces(in_memory)
+        spaces = Eigenspaces(in_memory, len(in_memory))
     widths = np.array(spaces.widths())
     products = sum(block.T @ block for block in spaces.blocks())
     starts = np.r_[0, np.cumsum(widths)[:-1]]

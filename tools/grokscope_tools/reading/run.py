@@ -33,7 +33,7 @@ class Transition(NamedTuple):
 
 
 def find_runs(patterns):
-    """All run directories that match any of the glob `patterns` (`**` allowed) or lie below a match; sorted.
+    """All run directories that match any of the glob `patterns` (`**` allowed) or lie below a match; sorted, each once.
     An analysis of a run (RUN/analysis/NAME) is one only where the pattern itself names it."""
     found = set()
     for pattern in [patterns] if isinstance(patterns, (str, os.PathLike)) else patterns:
@@ -43,7 +43,15 @@ def find_runs(patterns):
                 found.update(folder for folder in below if "analysis" not in folder.relative_to(match).parts)
             elif match.name == METRICS:
                 found.add(match.parent)
-    return sorted(found)
+    return distinct(sorted(found))
+
+
+def distinct(folders):
+    """Each directory once, by the first of its names: relative and absolute paths and symbolic links may name the same one."""
+    found = {}
+    for folder in folders:
+        found.setdefault(folder.resolve(), folder)
+    return list(found.values())
 
 
 def open_runs(patterns):
@@ -56,8 +64,8 @@ def open_runs(patterns):
                 f"{pattern} holds no run (there is no {METRICS} in it or below it), give run "
                 "directories, folders of them, or globs"
             )
-        found += [folder for folder in below if folder not in found]
-    return [Run(folder) for folder in found]
+        found += below
+    return [Run(folder) for folder in distinct(found)]
 
 
 def open_run(path):
@@ -179,6 +187,13 @@ class Run(RunGops):
             return "gop_tracking.enabled is false"
         state = (self.status() or {}).get("state", "of unknown state")
         return f"nothing is tracked yet, the run is {state}"
+
+    def why_no_spectrum(self):
+        """Why the run has no spectrum that logarithmic axes can show; asked only where nothing was found to draw."""
+        why, stored = self.why_nothing_is_tracked(), self.spectra()
+        if why or stored is None:
+            return why or "no eigenvalues are in metrics.h5"
+        return "no eigenvalue is above 0" if np.isfinite(stored.values).any() else "every eigenvalue is NaN"
 
     def members(self):
         """Of a study: {column: values of all members} of /members in study.h5; None where this is none."""

@@ -11,7 +11,7 @@ from grokscope_tools.reading.run_files import GOP_FULL, GOP_LAYERS
 from grokscope_tools.reading.run_series import RunSeries
 from grokscope_tools.reading.stored_gop import stored_gop, whole_range
 
-AFFORDABLE = 1e11  # multiplications for the eigenvectors of a stored matrix: some seconds
+AFFORDABLE = 1e11  # multiplications for eigenvectors that are not stored, of one moment or of all: 5 to 20 seconds on one core
 
 
 class RunGops(RunSeries):
@@ -62,10 +62,6 @@ class RunGops(RunSeries):
             values = self.gop_array(epoch, "eigenvalues", step=step)
             return (np.full(vectors.shape[1], np.inf) if values is None else values), vectors.astype(float)
         return self.ask_gop_(epoch, None, step, lambda stored: stored.top(k) if stored.cost_of_top < AFFORDABLE else None)
-
-    def has_eigenvectors(self, epoch, step=None):
-        """Whether eigenvectors() finds some."""
-        return self.cost_of_eigenvectors(epoch, step) is not None
 
     def cost_of_eigenvectors(self, epoch, step=None):
         """Multiplications that eigenvectors() takes, about; 0 where they are stored, None where it finds none."""

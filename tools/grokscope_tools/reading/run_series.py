@@ -63,9 +63,12 @@ class RunSeries(RunFiles):
         """{name: shape} of all datasets below `group` of metrics.h5, in the order of names()."""
 
         def read(file):
-            return dict(sorted(dataset_shapes(file, group), key=lambda pair: natural_key(pair[0])))
+            return dict(sorted(dataset_shapes(file, ""), key=lambda pair: natural_key(pair[0])))
 
-        return self.read_(METRICS, read) or {}
+        if "shapes" not in self.cache_:
+            self.cache_["shapes"] = self.read_(METRICS, read) or {}
+        below = f"{group}/" if group else ""
+        return {name: shape for name, shape in self.cache_["shapes"].items() if name.startswith(below)}
 
     def attrs(self, name=""):
         """Attributes of the dataset or group `name` of metrics.h5 (long_name, units, definition); {} when
@@ -97,6 +100,20 @@ class RunSeries(RunFiles):
         """The k largest eigenvalues [T, k]; the first columns of all of them where only those are stored."""
         series = self.series("eigenvalues_top_k")
         return self.eigenvalues() if series is None else series.values
+
+    def spectra(self):
+        """The spectrum of every tracked moment as one Series [T, m], padded with NaN: all eigenvalues, or the k largest of a
+        moment that has no others. None when neither is in metrics.h5."""
+        whole, top = self.series("eigenvalues"), self.series("eigenvalues_top_k")
+        if whole is None or top is None:
+            return whole or top
+        lacking = ~np.isfinite(whole.values).any(axis=1)
+        if not np.isfinite(top.values[lacking]).any():
+            return whole
+        values = np.full((lacking.size, max(whole.values.shape[1], top.values.shape[1])), np.nan)
+        for stack, rows in ((whole.values, ~lacking), (top.values, lacking)):
+            values[rows, : stack.shape[1]] = stack[rows]
+        return whole._replace(values=values)
 
     def to_pandas(self, table=""):
         """The scalar series of one table as a pandas DataFrame, see labelled_arrays.py."""
