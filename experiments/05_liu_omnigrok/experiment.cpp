@@ -61,9 +61,10 @@ class LiuOmnigrok : public Task {
 
   void build_model(const TrainingOptions& training) override {
     model_ = std::make_unique<Mlp>(shape(), init_scale_, static_cast<std::uint64_t>(training.seed));
-    loss_ = has_teacher() ? regression_mse(tolerance_) : one_hot_mse(loss_type(training));
-    initial_norm_ = model().parameters.norm();
+    loss_ = has_teacher() ? regression_mse(tolerance_, loss_type(training)) : one_hot_mse(loss_type(training));
   }
+
+  void note_start() override { initial_norm_ = model().parameters.norm(); }
 
   std::vector<NamedArray> extra_data() const override { return teacher_; }
 

@@ -67,9 +67,12 @@ class ThilakSlingshot : public Task {
       widths.push_back(source_.outputs());
       use(std::make_unique<Mlp>(MlpShape{widths, activation_, true}, init_scale_, seed));
     }
-    initial_direction_ = model_->parameters.flat().to(parameter_type(training)).to(at::kDouble);
-    initial_direction_.div_(initial_direction_.norm());
     loss_ = cross_entropy_ == "plain" ? plain_cross_entropy(loss_type(training)) : cross_entropy(loss_type(training));
+  }
+
+  void note_start() override {
+    const auto start = model().parameters.flat().to(at::kCPU, at::kDouble);
+    initial_direction_ = start / start.norm();
   }
 
   void before_update(const Moment& now) override {

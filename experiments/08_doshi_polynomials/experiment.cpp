@@ -83,7 +83,8 @@ class DoshiPolynomials : public Task {
   void observe(const Moment&, const Spread&, Record& record) const override {
     double sum = 0;
     for (const auto& p : model().parameters.all()) {
-      const auto table = operation_ == "multiply" ? doshi::in_order_of_logarithm(p.value, p_) : p.value;
+      const bool is_product = operation_ == "multiply" || operation_ == "divide";
+      const auto table = is_product ? doshi::in_order_of_logarithm(p.value, p_) : p.value;
       const double ipr = doshi::inverse_participation_ratio(table).mean().item<double>();
       sum += ipr;
       record.set(

@@ -69,15 +69,19 @@ class LeviLinear : public Task {
   }
 
   void build_model(const TrainingOptions& training) override {
-    student_ = draw("student", static_cast<std::uint64_t>(training.seed));
-    for (auto& matrix : student_) matrix *= init_scale_;
+    auto student = draw("student", static_cast<std::uint64_t>(training.seed));
+    for (auto& matrix : student) matrix *= init_scale_;
     if (hidden_) {
       model_ = std::make_unique<Mlp>(MlpShape{{d_in_, *hidden_, d_out_}, activation_, false}, 1, 0);
-      model().parameters.set_flat(at::cat({student_[0].t().reshape({-1}), student_[1].t().reshape({-1})}));
+      model().parameters.set_flat(at::cat({student[0].t().reshape({-1}), student[1].t().reshape({-1})}));
     } else {
-      model_ = std::make_unique<LinearModel>(student_[0].t());
+      model_ = std::make_unique<LinearModel>(student[0].t());
     }
-    loss_ = regression_mse(tolerance_);
+    loss_ = regression_mse(tolerance_, loss_type(training));
+  }
+
+  void note_start() override {
+    if (!hidden_) student_ = model().parameters[0].value.detach().to(at::kCPU, at::kDouble).t().clone();
   }
 
   std::vector<NamedArray> extra_data() const override {
@@ -118,7 +122,7 @@ class LeviLinear : public Task {
     const auto inputs = data_.train.inputs.to(at::kCPU, at::kDouble);
     const auto [nu, vectors] = at::linalg_eigh(inputs.t().mm(inputs) / static_cast<double>(n_train_), "U");
     if (!hidden_) {
-      add_own_prediction(dynamics(training, nu, vectors, student_[0], teacher_[0]), measured, history,
+      add_own_prediction(dynamics(training, nu, vectors, student_, teacher_[0]), measured, history,
                          results);
       add_limit(training, mean_dynamics(training, nu, vectors), measured, history, results);
     }
@@ -329,7 +333,7 @@ class LeviLinear : public Task {
   std::string activation_ = "identity";
   double init_scale_ = 1;
   std::vector<at::Tensor> teacher_;  ///< one matrix or two
-  std::vector<at::Tensor> student_;  ///< as it was at first
+  at::Tensor student_;  ///< as training starts from it, [d_in, d_out]; of one matrix only
 };
 
 }  // namespace

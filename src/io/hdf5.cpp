@@ -188,6 +188,17 @@ bool exists(const Handle& parent, const std::string& path) {
   return is_link(parent, path);
 }
 
+bool is_numeric(const Handle& parent, const std::string& path) {
+  if (!exists(parent, path)) return false;
+  H5O_info_t object;
+  check(H5Oget_info_by_name(parent.get(), path.c_str(), &object, H5P_DEFAULT), "read", parent.get(), path);
+  if (object.type != H5O_TYPE_DATASET) return false;
+  const auto dataset = open_dataset(parent, path);
+  const Handle type(H5Dget_type(dataset.get()), H5Tclose);
+  const auto kind = H5Tget_class(type.get());
+  return kind == H5T_INTEGER || kind == H5T_FLOAT;
+}
+
 bool is_group(const Handle& parent, const std::string& name) {
   H5L_info_t link;
   check(H5Lget_info(parent.get(), name.c_str(), &link, H5P_DEFAULT), "read", parent.get(), name);

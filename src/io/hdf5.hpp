@@ -80,6 +80,8 @@ Handle require_group(const Handle& parent, const std::string& path);
 Handle open_group(const Handle& parent, const std::string& path);
 bool exists(const Handle& parent, const std::string& path);
 bool is_group(const Handle& parent, const std::string& name);
+/// True where `path` is a dataset of integers or floating numbers.
+bool is_numeric(const Handle& parent, const std::string& path);
 
 /// Names of the direct children, sorted; links that lead nowhere are listed too.
 std::vector<std::string> list_children(const Handle& group);

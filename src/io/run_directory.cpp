@@ -45,9 +45,16 @@ void refuse_foreign_files(const fs::path& path) {
   }
 }
 
+/// True where a configuration was written and nothing came of it: a run that failed before it trained.
+bool holds_nothing(const fs::path& path) {
+  const auto checkpoints = path / "checkpoints";
+  const bool has_none = !fs::exists(checkpoints) || fs::is_empty(checkpoints);
+  return has_none && !fs::exists(path / "data.h5") && !fs::exists(path / "study.h5") && !fs::exists(path / "members");
+}
+
 void refuse_other_run(const fs::path& path, const RunIdentity& identity,
                       const RunDirectory::ExplainDifference& explain_difference) {
-  if (!is_run(path) || stored_fingerprint(path) == identity.fingerprint) return;
+  if (!is_run(path) || stored_fingerprint(path) == identity.fingerprint || holds_nothing(path)) return;
   const auto config = path / "config.yaml";
   const auto difference =
       fs::exists(config) ? explain_difference(read_text(config)) : "its config.yaml is missing";
@@ -60,7 +67,8 @@ void refuse_other_run(const fs::path& path, const RunIdentity& identity,
 void delete_results(const fs::path& path) {
   if (!is_run(path)) return;
   stored_fingerprint(path);  // refuses a config.json of somebody else
-  // config.json goes last: while anything of a run is left, the directory still says whose it is.
+  // STATUS goes first, and config.json last: a run that is half deleted is not done, and the directory still says whose it is.
+  remove_path(path / "STATUS");
   for (const auto* name : kResults) {
     if (std::string_view(name) != "config.json") remove_path(path / name);
   }
@@ -159,6 +167,12 @@ void RunDirectory::write_data(const Communicator& comm, std::span<const NamedArr
                     "the run began), restore the source or start again with --fresh",
                     path.string()));
   });
+}
+
+void delete_run(const fs::path& path) {
+  if (!is_run(path)) return;
+  const auto lock = DirectoryLock::acquire(path / ".lock");
+  delete_results(path);
 }
 
 std::optional<std::string> stored_fingerprint(const fs::path& path) {

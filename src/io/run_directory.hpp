@@ -81,6 +81,10 @@ class RunDirectory {
   std::optional<DirectoryLock> lock_;
 };
 
+/// Deletes what grokscope wrote of the run in `path`, if there is one, as OpenMode::fresh does. Throws UserError where it is in use
+/// or somebody else's. Local.
+void delete_run(const std::filesystem::path& path);
+
 /// The fingerprint that the run in `path` was made with, nothing where there is no run. Throws UserError for a config.json
 /// of somebody else. Local.
 std::optional<std::string> stored_fingerprint(const std::filesystem::path& path);

@@ -93,10 +93,11 @@ class OneHotMse : public Loss {
 
 class RegressionMse : public Loss {
  public:
-  explicit RegressionMse(double tolerance) : tolerance_(tolerance) {}
+  RegressionMse(double tolerance, std::optional<at::ScalarType> dtype) : tolerance_(tolerance), dtype_(dtype) {}
 
   at::Tensor per_example(const at::Tensor& outputs, const at::Tensor& targets) const override {
-    const auto squares = at::mse_loss(outputs, targets, at::Reduction::None);
+    const auto type = dtype_.value_or(outputs.scalar_type());
+    const auto squares = at::mse_loss(outputs.to(type), targets.to(type), at::Reduction::None);
     return squares.size(1) == 1 ? squares.squeeze(1) : squares.mean(1);  // one node less at every step
   }
   at::Tensor correct(const at::Tensor& outputs, const at::Tensor& targets) const override {
@@ -109,6 +110,7 @@ class RegressionMse : public Loss {
 
  private:
   double tolerance_;
+  std::optional<at::ScalarType> dtype_;
 };
 
 class TemplateMse : public Loss {
@@ -140,7 +142,9 @@ std::unique_ptr<Loss> cross_entropy(at::ScalarType dtype) { return std::make_uni
 std::unique_ptr<Loss> token_cross_entropy(at::ScalarType dtype) { return std::make_unique<TokenCrossEntropy>(dtype); }
 std::unique_ptr<Loss> plain_cross_entropy(at::ScalarType dtype) { return std::make_unique<PlainCrossEntropy>(dtype); }
 std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype) { return std::make_unique<OneHotMse>(dtype); }
-std::unique_ptr<Loss> regression_mse(double tolerance) { return std::make_unique<RegressionMse>(tolerance); }
+std::unique_ptr<Loss> regression_mse(double tolerance, std::optional<at::ScalarType> dtype) {
+  return std::make_unique<RegressionMse>(tolerance, dtype);
+}
 std::unique_ptr<Loss> template_mse(const at::Tensor& templates, at::ScalarType dtype) {
   return std::make_unique<TemplateMse>(templates, dtype);
 }

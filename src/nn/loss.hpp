@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace grokscope {
@@ -38,8 +39,9 @@ std::unique_ptr<Loss> plain_cross_entropy(at::ScalarType dtype);
 /// mean over classes of (z_c - [c = y])^2; targets [n] int64.
 std::unique_ptr<Loss> one_hot_mse(at::ScalarType dtype);
 
-/// mean over outputs of (z - y)^2; an example is correct when that mean is below `tolerance`. targets [n, d_out].
-std::unique_ptr<Loss> regression_mse(double tolerance);
+/// mean over outputs of (z - y)^2; an example is correct when that mean is below `tolerance`. targets [n, d_out]; `dtype`: none is
+/// that of the outputs.
+std::unique_ptr<Loss> regression_mse(double tolerance, std::optional<at::ScalarType> dtype = std::nullopt);
 
 /// mean over outputs of (z - Y_y)^2 for templates Y [classes, d_out], in `dtype`; an example is correct when no template
 /// is nearer than its own. targets [n] int64.

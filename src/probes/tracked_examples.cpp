@@ -1,10 +1,21 @@
 #include "probes/tracked_examples.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/random.hpp"
 
 namespace grokscope {
+
+void check_tracked_examples(const DataSplits& data, const GopTrackingOptions& options) {
+  const auto& split = options.split == "train" ? data.train : data.test;
+  if (!options.enabled || split.size() > 0) return;
+  throw UserError(fmt::format(
+      "gop_tracking.split: there are no {} examples (data.n_test is 0, and the test loss is known without), track the other split or "
+      "ask for some",
+      options.split));
+}
 
 Dataset tracked_examples(const DataSplits& data, const GopTrackingOptions& options, std::uint64_t seed) {
   const auto& split = options.split == "train" ? data.train : data.test;

@@ -7,6 +7,9 @@
 
 namespace grokscope {
 
+/// Throws UserError where the tracked split is empty. Local.
+void check_tracked_examples(const DataSplits& data, const GopTrackingOptions& options);
+
 /// The tracked split, or the seeded subset of it that the options ask for, in the order of the split. Local.
 Dataset tracked_examples(const DataSplits& data, const GopTrackingOptions& options, std::uint64_t seed);
 

@@ -11,8 +11,10 @@
 #include "config/document.hpp"
 #include "config/override.hpp"
 #include "io/durable_file.hpp"
+#include "probes/tracked_examples.hpp"
 #include "run/changed_settings.hpp"
 #include "run/device.hpp"
+#include "run/initialisation.hpp"
 #include "run/plan.hpp"
 #include "run/probe_set.hpp"
 #include "run/provenance.hpp"
@@ -44,6 +46,30 @@ std::vector<CheckpointEntry> chosen_checkpoints(const fs::path& directory, const
   throw UserError(fmt::format("{} has no checkpoint{} (analysis starts from stored parameters), list them with 'ls {}'",
                               directory.string(), missing.empty() ? "" : fmt::format(" of epoch {}", fmt::join(missing, ", ")),
                               (directory / "checkpoints").string()));
+}
+
+/// Those that the root found: a run that still goes on may commit while its checkpoints are listed. Collective over comm.
+std::vector<CheckpointEntry> agreed_checkpoints(const Communicator& comm, const fs::path& directory,
+                                                const std::vector<std::int64_t>& epochs, Log& log) {
+  std::vector<CheckpointEntry> chosen;
+  std::string names;
+  comm.on_root([&] {
+    chosen = chosen_checkpoints(directory, epochs, log);
+    for (const auto& entry : chosen) names += entry.path.filename().string() + "\n";
+  });
+  names = comm.broadcast_text(names);
+  comm.agree([&] {
+    if (comm.is_root()) return;
+    for (const auto& entry : list_checkpoints(directory)) {
+      if (entry.problem.empty() && names.find(entry.path.filename().string() + "\n") != std::string::npos) chosen.push_back(entry);
+    }
+    const auto wanted = static_cast<std::size_t>(std::count(names.begin(), names.end(), '\n'));
+    if (chosen.size() != wanted) {
+      throw EnvironmentError(fmt::format("{} shows other checkpoints here than to rank 0 (the file system is not shared, or not up to date), "
+                                         "put the run where all ranks see it", directory.string()));
+    }
+  });
+  return chosen;
 }
 
 void refuse_other_settings(const fs::path& target, const Schemas& schemas) {
@@ -294,13 +320,16 @@ fs::path run_analysis(const Communicator& comm, RunConfiguration& c, const std::
   set_threads(static_cast<int>(c.limits.threads_per_rank));
   auto log = comm.is_root() ? Log::speaking(options.verbosity) : Log::silent();
   const auto target = c.run_directory / "analysis" / name;
-  std::vector<CheckpointEntry> checkpoints;
+  const auto checkpoints = agreed_checkpoints(comm, c.run_directory, epochs, log);
   comm.agree([&] {
-    checkpoints = chosen_checkpoints(c.run_directory, epochs, log);
     if (!options.fresh) refuse_other_settings(target, c.schemas);
-    c.task->restore_data(read_data(c.run_directory / "data.h5"));
+    const auto stored = read_data(c.run_directory / "data.h5");
+    c.task->restore_data(stored);
+    check_tracked_examples(c.task->data(), c.gop);
     c.task->build_model(c.training);
     c.task->convert(choose_device(c.training.device, comm.rank()), parameter_type(c.training));
+    if (c.training.init_from) apply_start(stored, c.task->model().parameters);
+    c.task->note_start();
     if (const auto warning = check_storage_limits(c); !warning.empty()) log.warn("{}", warning);
   });
   Analysis(comm, c, target, log, options).run(checkpoints);

@@ -50,6 +50,9 @@ void check_together(const Node& root, const RunConfiguration& c) {
   if (c.training.steps && find_path(root, "training.epochs") != nullptr) {
     problems.add("training.steps", "both steps and epochs are given", "they say the same thing", "remove one of them");
   }
+  if (const auto& stop = c.training.stop_when; stop && !stop->above && !stop->below) {
+    problems.add("training.stop_when", "neither above nor below is given", "the run would never be stopped", "give one of them");
+  }
   if (c.training.device == "cuda" && !at::hasCUDA()) {
     problems.add("training.device", "cuda is not to be had here", "this LibTorch has no CUDA or the machine no GPU",
                  "use cpu or auto");

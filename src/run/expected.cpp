@@ -35,7 +35,7 @@ struct Column {
 };
 
 std::optional<Column> read_column(const hdf5::Handle& file, const std::string& path) {
-  if (!hdf5::exists(file, path)) return std::nullopt;
+  if (!hdf5::is_numeric(file, path)) return std::nullopt;
   const auto array = hdf5::read_array(file, path);
   Column column{numbers(array), {}, {}};
   const bool is_table = array.shape.size() > 1, is_of_the_whole_run = path.starts_with("results/");
@@ -155,6 +155,10 @@ std::vector<double> numbers_at(const Expectation& e, const std::vector<Place>& p
   std::vector<double> numbers;
   if (places.empty()) problem = "no such member";
   for (const auto& place : places) {
+    if (!place.problem.empty()) {
+      problem = place.problem;
+      return numbers;
+    }
     const auto where = place.member.empty() ? "" : " in " + place.member;
     if (!std::filesystem::exists(place.metrics_file)) {
       problem = "no results" + where;
@@ -163,7 +167,7 @@ std::vector<double> numbers_at(const Expectation& e, const std::vector<Place>& p
     const auto file = hdf5::open_file(place.metrics_file);
     const auto column = read_column(file, place.dataset);
     if (!column) {
-      problem = "no such dataset" + where;
+      problem = "no such dataset of numbers" + where;
       return numbers;
     }
     numbers.push_back(number_in(e, *column, file, problem));
@@ -191,7 +195,9 @@ void divide(const Expectation& e, const std::vector<Place>& places, const FindPl
       problem = fmt::format("{} has no seed {}", *e.divided_by, places[i].seed);
       return;
     }
-    numbers[i] /= others[k];
+    // What never comes is later than all: a time over it is no share of it.
+    const bool is_of_never = e.missing == "never" && std::isnan(others[k]) && !std::isnan(numbers[i]);
+    numbers[i] = is_of_never ? 0 : numbers[i] / others[k];
   }
 }
 
@@ -343,6 +349,8 @@ void check_over(const Expectation& e, const std::string& key, Problems& problems
     problems.add(key + ".each", "there is one run", "each is about those of a study", "use take");
   if (e.where && take != "count")
     problems.add(key + ".where", "only a count has bounds", "", "add take: count");
+  if (e.is == "never" && e.take)
+    problems.add(key + ".take", "never looks at all of them", "so that nothing is taken", "remove it");
   if (e.where && !e.where->above && !e.where->below)
     problems.add(key + ".where", "neither above nor below is given", "", "give one of them");
   if (e.missing == "never" && (!e.over || take == "mean" || take == "count")) {

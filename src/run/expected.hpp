@@ -40,6 +40,7 @@ struct Place {
   std::string dataset;
   std::string member;  ///< empty in an ordinary run
   std::int64_t seed = 0;
+  std::string problem = {};  ///< why there is nothing to be compared, "" where there is
 };
 
 /// Says where a quantity lies: one place, or with `over` one for each seed or member. Empty when there is

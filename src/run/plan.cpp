@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "base/timer.hpp"
+#include "probes/tracked_examples.hpp"
 #include "run/calibration.hpp"
 #include "run/device.hpp"
 #include "run/workload.hpp"
@@ -181,6 +182,7 @@ Plan make_plan(RunConfiguration& c, const PlanRequest& request) {
   c.task->build_data(c.training);
   c.task->build_model(c.training);
   c.task->convert(at::kCPU, parameter_type(c.training));
+  check_tracked_examples(c.task->data(), c.gop);
   const auto warning = check_storage_limits(c);
   const auto f = find(c, request);
   const auto e = estimate_cost(f.work, f.times, f.rates, request.ranks);

@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "comm/watchdog.hpp"
 #include "io/run_writer.hpp"
+#include "probes/tracked_examples.hpp"
 #include "run/changed_settings.hpp"
 #include "run/course.hpp"
 #include "run/device.hpp"
@@ -102,6 +103,7 @@ class Session {
   Course course_;
   Seen seen_ = Seen::nothing;   ///< of the present moment
   bool was_done_ = false;
+  bool is_known_done_ = false;  ///< STATUS says so, and nothing yet says otherwise; on the root
   std::int64_t last_commit_step_ = -1;
   Seen last_commit_seen_ = Seen::nothing;  ///< how much of that moment the commit holds
   bool is_streaming_ = false;  ///< a matrix that a stop may leave unfinished
@@ -132,10 +134,12 @@ void Session::build() {
     c_.task->build_data(c_.training);
     c_.task->build_model(c_.training);
     c_.task->convert(choose_device(c_.training.device, comm_.rank()), parameter_type(c_.training));
+    check_tracked_examples(c_.task->data(), c_.gop);
     if (const auto warning = check_storage_limits(c_); !warning.empty()) log_.warn("{}", warning);
     if (c_.gop.enabled) health_.expect_growth(moment_bytes(c_));
   });
   if (c_.training.init_from) initialise();
+  c_.task->note_start();
   const auto& parameters = c_.task->model().parameters;
   log_.info("{} training and {} test examples, {} parameters in {} layers", c_.task->data().train.size(),
             c_.task->data().test.size(), parameters.total(), parameters.layers().size());
@@ -413,7 +417,8 @@ void Session::write_status(RunState state, const std::string& reason, int code) 
     progress_.emplace_back("train_loss", last->train_loss);
     progress_.emplace_back("test_loss", last->test_loss);
   }
-  if (comm_.is_root()) directory_.write_status({state, reason, code, progress_});
+  // A run that is done stays so, whatever keeps a later launch from looking at it.
+  if (comm_.is_root() && !(is_known_done_ && state != RunState::done)) directory_.write_status({state, reason, code, progress_});
 }
 
 /// On the watching thread, while this rank's own is silent. Never throws.
@@ -436,14 +441,16 @@ void Session::record_failure(const std::string& reason, ExitCode code) {
 }
 
 void Session::finish() {
-  if (comm_.is_root()) verdicts_ = compare(c_.expected, directory_.path() / "metrics.h5");
+  comm_.on_root([&] { verdicts_ = compare(c_.expected, directory_.path() / "metrics.h5"); });
   print_summary(comm_, log_, timers_, verdicts_, directory_.path(), c_.task->info().citation, course_.events());
 }
 
 SessionResult Session::run() {
   try {
+    if (const auto status = read_status(directory_.path()); comm_.is_root() && status) is_known_done_ = status->state == RunState::done;
     build();
     resume();
+    is_known_done_ = is_known_done_ && was_done_;
     if (was_done_) {
       log_.info("this run is complete; use --fresh to train again");
       derive_results_anew();

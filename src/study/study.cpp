@@ -61,6 +61,7 @@ class Study {
   MemberOutcome train(const Communicator& group, std::size_t index, const SessionOptions& options);
   void note_end(const MemberOutcome& outcome);
   void publish();
+  std::vector<Place> places_of_done(const std::string& quantity) const;
   StudyResult conclude();
   void print_end(const StudyResult& result);
   void write_status(RunState state, const std::string& reason, int code);
@@ -103,7 +104,12 @@ void Study::refuse_other_runs() const {
 void Study::begin() {
   world_.on_root([&] {
     log_.open_file(directory_.path() / "log.txt");
-    if (!options_.fresh) refuse_other_runs();
+    if (options_.fresh) {
+      // Now, not as each begins: a study that is stopped before must not take those that wait for results of this time.
+      for (const auto& member : study_.members) delete_run(member.configuration->run_directory);
+    } else {
+      refuse_other_runs();
+    }
     for (std::size_t i = 0; i < study_.members.size() && !options_.fresh; ++i) {
       const auto& c = *study_.members[i].configuration;
       const auto status = read_status(c.run_directory);
@@ -207,10 +213,20 @@ void Study::write_status(RunState state, const std::string& reason, int code) {
                             {"skipped", count(MemberState::skipped)}}});
 }
 
+/// Of a member that is not done nothing can be claimed.
+std::vector<Place> Study::places_of_done(const std::string& quantity) const {
+  auto places = study_.places(quantity);
+  for (auto& place : places) {
+    const auto member = std::ranges::find(study_.members, place.member, &StudyMember::name);
+    const auto state = queue_.state(static_cast<std::size_t>(member - study_.members.begin()));
+    if (state != MemberState::done) place.problem = fmt::format("{} is {}", place.member, name_of(state));
+  }
+  return places;
+}
+
 StudyResult Study::conclude() {
   StudyResult result;
-  result.verdicts =
-      compare(study_.options.expected, [&](const auto& quantity) { return study_.places(quantity); });
+  result.verdicts = compare(study_.options.expected, [&](const auto& quantity) { return places_of_done(quantity); });
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < queue_.size(); ++i) {
     const auto state = queue_.state(i);

@@ -76,6 +76,9 @@ void keep_checkpoints(RunConfiguration& source, const StartOptions& start) {
     if (choice.kind == CheckpointChoice::Kind::epoch && choice.epoch > 0) {
       source.limits.checkpoint_epochs.push_back(choice.epoch);
     }
+    if (choice.kind == CheckpointChoice::Kind::t_gen) {
+      source.storage.keep_around_t_gen = std::max<std::int64_t>(1, source.storage.keep_around_t_gen);
+    }
   }
 }
 

@@ -15,11 +15,11 @@ std::string Events::rule() const {
 }
 
 void StopWatcher::observe(const Moment& now, const Evaluation& e) {
-  if (!rule_ || met_at_epoch_) return;
+  if (!rule_ || met_at_) return;
   const double value = rule_->metric == "train_loss"  ? e.train_loss
                        : rule_->metric == "test_loss" ? e.test_loss
                        : rule_->metric == "train_acc" ? e.train_acc : e.test_acc;
-  if ((rule_->above && value >= *rule_->above) || (rule_->below && value <= *rule_->below)) met_at_epoch_ = now.epoch;
+  if ((rule_->above && value >= *rule_->above) || (rule_->below && value <= *rule_->below)) met_at_ = now;
 }
 
 }  // namespace grokscope

@@ -33,12 +33,13 @@ class StopWatcher {
  public:
   explicit StopWatcher(const std::optional<StopRule>& rule) : rule_(rule) {}
   void observe(const Moment& now, const Evaluation& evaluation);
-  /// True when the run ends at this moment.
-  bool ends_at(const Moment& now) const { return met_at_epoch_ && now.epoch >= *met_at_epoch_ + rule_->after; }
+  /// True when the run ends at this moment: a later one than that of the evaluation which met the rule, so that a run that is
+  /// resumed from a commit of just that moment ends where one that was never interrupted does.
+  bool ends_at(const Moment& now) const { return met_at_ && now.step > met_at_->step && now.epoch >= met_at_->epoch + rule_->after; }
 
  private:
   std::optional<StopRule> rule_;
-  std::optional<std::int64_t> met_at_epoch_;
+  std::optional<Moment> met_at_;
 };
 
 }  // namespace grokscope

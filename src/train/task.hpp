@@ -79,6 +79,9 @@ class Task {
   virtual void build_data(const TrainingOptions& training) = 0;
   /// Makes model and loss (CPU, float64). Needs no data.
   virtual void build_model(const TrainingOptions& training) = 0;
+  /// Follows build_model(), the conversion to the run's types and training.init_from: the parameters are those that training
+  /// starts from. What a task says of the start (a distance from it, its norm) it reads here.
+  virtual void note_start() {}
   /// Takes the splits back from the arrays of a data.h5, and whatever extra_data() put there.
   virtual void restore_data(std::span<const NamedArray> arrays);
 

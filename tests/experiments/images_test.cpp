@@ -97,6 +97,7 @@ TEST_F(ImagesTest, OmnigrokEnlargesEveryWeightAndEveryBias) {
   const auto at_scale = [](const char* scale) {
     auto task = unbuilt_task_with(liu_omnigrok(), {{"model.init_scale", scale}});
     task->build_model({});
+    task->note_start();
     return task;
   };
   const auto usual = at_scale("1"), enlarged = at_scale("8");

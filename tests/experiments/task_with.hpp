@@ -48,6 +48,7 @@ inline std::unique_ptr<Task> task_with(const Experiment& experiment,
   auto task = unbuilt_task_with(experiment, keys);
   task->build_data(training);
   task->build_model(training);
+  task->note_start();
   return task;
 }
 

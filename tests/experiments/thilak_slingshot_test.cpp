@@ -135,6 +135,7 @@ Node widths(std::size_t layers, const std::string& width) {
 std::int64_t parameters_of(const std::string& source, const std::string& width) {
   const auto task = task_with({{"data.source", Node::string(source)}, {"model.hidden", widths(5, width)}});
   task->build_model({});
+  task->note_start();
   return task->model().parameters.total();
 }
 
@@ -152,6 +153,7 @@ std::vector<std::pair<std::string, Node>> small_transformer() {
 TEST(Task, HasTheTransformerOfADivision) {
   const auto task = task_with({{"data.source", Node::string("division")}, {"model.kind", Node::string("transformer")}});
   task->build_model({});
+  task->note_start();
   EXPECT_EQ(task->model().parameters.total(), 2 * 99 * 128 + 2 * (4 * 128 * 128 + 2 * 128 * 512));
   task->build_data({});
   const auto& train = task->data().train;
@@ -169,6 +171,7 @@ TEST(Task, ObservesTheTransformersLastLayer) {
   const auto task = task_with(small_transformer());
   task->build_data({});
   task->build_model({});
+  task->note_start();
   Record record;
   task->observe({}, Spread(comm), record);
   auto tape = Tape::inactive();
@@ -199,6 +202,7 @@ class ObservablesTest : public testing::Test {
     training.lr = 0.01;
     task->build_data(training);
     task->build_model(training);
+    task->note_start();
     task->convert(at::kCPU, at::kDouble);
     initial = task->model().parameters.flat();
     trainer = std::make_unique<Trainer>(comm, *task, training, timers);
@@ -291,6 +295,7 @@ TEST_F(ObservablesTest, SurviveACheckpoint) {
                           {"data.classes", Node::plain("4")}, {"model.hidden", widths(2, "9")}});
   other->build_data(training);
   other->build_model(training);
+  other->note_start();
   other->convert(at::kCPU, at::kDouble);
   Trainer resumed(comm, *other, training, timers);
   resumed.load(arrays);

@@ -59,9 +59,38 @@ TEST_F(RunDirectoryTest, CreatesItsFilesAndReopens) {
   open("abc").close();
 }
 
+TEST_F(RunDirectoryTest, IsAnybodysUntilSomethingCameOfIt) {
+  open("abc").close();  // and then, say, a key was misspelt
+  comm.barrier();
+  open("def").close();
+  EXPECT_EQ(stored_fingerprint(path), "def");
+  put(path / "checkpoints" / "epoch_0.h5", "");
+  EXPECT_NE(refusal("abc", ExitCode::user).find("another experiment"), std::string::npos);
+}
+
+TEST_F(RunDirectoryTest, DeletesARunUnlessItIsInUse) {
+  auto directory = open("abc");
+  put(path / "data.h5", "");
+  put(path / "notes.txt", "mine");
+  comm.barrier();
+  if (comm.is_root()) {
+    EXPECT_THROW(delete_run(path), UserError);
+    EXPECT_TRUE(fs::exists(path / "data.h5"));
+  }
+  comm.barrier();
+  directory.close();
+  if (comm.is_root()) {
+    delete_run(path);
+    EXPECT_FALSE(fs::exists(path / "data.h5") || fs::exists(path / "config.json"));
+    EXPECT_TRUE(fs::exists(path / "notes.txt"));
+    delete_run(path);  // there is none: nothing to do
+  }
+}
+
 TEST_F(RunDirectoryTest, RefusesAnotherExperiment) {
   open("abc").close();
   comm.barrier();
+  put(path / "data.h5", "");
   const auto message = refusal("def", ExitCode::user);
   EXPECT_NE(message.find("was lr: 0.1"), std::string::npos) << message;
   EXPECT_NE(message.find(path.string()), std::string::npos) << message;

@@ -173,6 +173,16 @@ TEST(RegressionMse, IsTheMeanOverOutputs) {
   EXPECT_TRUE(correct[1].item<bool>());
 }
 
+TEST(RegressionMse, IsComputedInTheTypeAskedFor) {
+  const auto z = at::full({1, 2}, 0.1, at::kFloat);
+  const auto y = at::full({1, 2}, 0.1, at::kDouble);
+  const double rounding = static_cast<double>(0.1F) - 0.1;
+  EXPECT_DOUBLE_EQ(regression_mse(1, at::kDouble)->per_example(z, y).item<double>(), rounding * rounding);
+  EXPECT_EQ(regression_mse(1, at::kFloat)->per_example(z, y).item<double>(), 0);
+  EXPECT_EQ(regression_mse(1, at::kDouble)->per_example(z, y).scalar_type(), at::kDouble);
+  EXPECT_EQ(regression_mse(1)->per_example(z, y.to(at::kFloat)).scalar_type(), at::kFloat);
+}
+
 TEST(TokenCrossEntropy, IsTheMeanOverSupervisedTokens) {
   const auto z = normal_init({4, 3, 5}, 2, 1, "z");
   const auto y = classes({0, 4, 2, 1, -1, 3, -1, -1, 0, -1, -1, -1}).view({4, 3});

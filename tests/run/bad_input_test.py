@@ -159,6 +159,14 @@ class KeyTest(Refusal):
             content = {"experiment": {"name": name}, "data": {"p": 98} | data, "training": {"steps": 1}}
             self.assert_config_refused(f"even_{name}", content, "98 is not a prime (division needs inverses)", values=["p"])
 
+    def test_what_would_never_do_anything(self):
+        self.assert_config_refused("untracked", variant(LINEAR, gop_tracking={"split": "test"}), "there are no test examples",
+                                   side_by_side=False)
+        self.assert_config_refused("unstopped", variant(LINEAR, training={"stop_when": {"metric": "test_acc"}}),
+                                   "training.stop_when: neither above nor below is given", values=["stop_when"])
+        claim = {"quantity": "train_loss", "is": "never", "take": "max"}
+        self.assert_config_refused("taken", dict(LINEAR, expected=[claim]), "never looks at all of them")
+
     def test_values_that_a_paper_cannot_have(self):
         """All mistakes in one configuration at once, each at its place."""
         composition = {"experiment": {"name": "04_wang_implicit"}, "model": {"vocabulary": 5, "position_rows": 2},

@@ -31,6 +31,7 @@ void write_run(const std::filesystem::path& path, double t_gen) {
   hdf5::write_array(file, "training/test_loss", NamedArray::from<double>("", {5}, loss));
   hdf5::write_array(file, "results/per_class", NamedArray::from<double>("", {5}, loss));
   hdf5::write_array(file, "results/tau", NamedArray::scalar<double>("", 3));
+  hdf5::write_array(file, "results/folder/inside", NamedArray::scalar<double>("", 3));
   hdf5::write_array(file, "events/t_gen", NamedArray::scalar<double>("", t_gen));
   hdf5::write_array(file, "events/t_gen_step", NamedArray::scalar<double>("", t_gen));
   file.close();
@@ -205,10 +206,38 @@ TEST_F(ExpectedTest, RatiosAreTakenSeedBySeed) {
   EXPECT_EQ(by_one.number, 2);
 }
 
+TEST_F(ExpectedTest, ATimeOverOneThatNeverComesIsNoShareOfIt) {
+  write("quick,seed=0", 10);
+  write("quick,seed=1", 15);
+  write("quick,seed=2", kMissing);
+  write("slow,seed=0", 20);
+  write("slow,seed=1", kMissing);
+  write("slow,seed=2", kMissing);
+  const auto ratio = [&](const std::string& take) {
+    return judge("{quantity: members/quick/events/t_gen, divided_by: members/slow/events/t_gen, over: seeds, missing: never, take: " +
+                 take + ", is: below, value: 1}");
+  };
+  EXPECT_EQ(ratio("min").number, 0);
+  EXPECT_EQ(ratio("median").number, 0.5);
+  EXPECT_EQ(ratio("max").found, "never");  // never over never
+}
+
+TEST_F(ExpectedTest, AMemberThatIsNotDoneCannotKeepItsPromises) {
+  const auto unfinished = [&](const std::string& quantity) {
+    auto found = places(quantity);
+    for (auto& place : found) place.problem = place.member + " is failed";
+    return found;
+  };
+  const auto verdict = compare(parse("{quantity: members/alone/events/t_gen, is: never}"), unfinished).front();
+  EXPECT_EQ(verdict.found, "alone is failed");
+  EXPECT_FALSE(verdict.met);
+}
+
 TEST_F(ExpectedTest, ResultsThatAreNotThere) {
   EXPECT_EQ(judge("{quantity: members/lost/events/t_gen, is: never}").found, "no results in lost");
   EXPECT_FALSE(judge("{quantity: members/lost/events/t_gen, is: never}").met);
-  EXPECT_EQ(judge("{quantity: members/alone/results/tua, is: never}").found, "no such dataset in alone");
+  EXPECT_EQ(judge("{quantity: members/alone/results/tua, is: never}").found, "no such dataset of numbers in alone");
+  EXPECT_EQ(judge("{quantity: members/alone/results/folder, is: above, value: 1}").found, "no such dataset of numbers in alone");
 }
 
 TEST_F(ExpectedTest, OfWhatIsNoSeriesNothingIsSaidAboutSteps) {

@@ -4,11 +4,12 @@ Compares stopped and resumed runs with one that was never interrupted, dataset b
 stopped several times, in the ways that a user, a batch system and bad luck know.
 """
 import os
+import shutil
 import signal
 
 import numpy as np
 import tiny_run
-from tiny_run import (LINEAR, ProgramTest, children_of, contents, read_series, rows_of, send_if_alive,
+from tiny_run import (IMAGES, LINEAR, ProgramTest, children_of, contents, read_series, rows_of, send_if_alive,
                       send_signal_in_the_middle, status_of, variant, wait_for_rows, write_images)
 
 REQUEUE = 75
@@ -147,6 +148,36 @@ class EveryWayTest(StoppedRun):
 
 
 class AfterwardsTest(StoppedRun):
+    def test_a_run_that_was_killed_between_the_event_that_ends_it_and_its_end(self):
+        # The moment that meets stop_when is committed by itself (the epoch of checkpoint_epochs), the end follows a step later.
+        content = variant(LINEAR, training={"epochs": 400, "stop_when": {"metric": "train_loss", "below": 0.05}})
+        end = status_of(self.train("scout", content))["epoch"]
+        content = variant(content, computational_limits={"checkpoint_epochs": [end - 1], "checkpoint_frequency": 1000})
+        whole = self.train("ended", content)
+        killed = self.train("killed_at_the_event", content)
+        (killed / "checkpoints" / f"epoch_{end}.h5").unlink()
+        self.assertTrue((killed / "checkpoints" / f"epoch_{end - 1}.h5").exists())
+        self.finish(killed.with_suffix(".yaml"), 1)
+        self.assertEqual(status_of(killed)["epoch"], end)
+        self.assert_as_uninterrupted(whole, killed.with_suffix(".yaml"))
+
+    def test_a_finished_run_stays_done_whatever_comes(self):
+        content = variant(IMAGES, data={"dir": str(write_images(self.folder / "gone"))})
+        run = self.train("stays", content)
+        before = (run / "STATUS").read_text()
+        self.call("run", self.folder / "stays.yaml", "--max-time", "0.001")
+        self.assertEqual((run / "STATUS").read_text(), before)
+        shutil.rmtree(self.folder / "gone")
+        self.assertEqual(self.call("run", self.folder / "stays.yaml").code, 3)
+        self.assertEqual((run / "STATUS").read_text(), before)
+
+    def test_a_claim_on_what_is_no_number(self):
+        for ranks in (1, 2):
+            claims = [{"quantity": "parameters/name", "is": "above", "value": 0}, {"quantity": "layers/linear", "is": "never"}]
+            finished = self.call("run", self.write_config(f"words_{ranks}", dict(LINEAR, expected=claims)), ranks=ranks)
+            self.assertEqual(finished.code, 0, finished.err)
+            self.assertEqual(finished.out.count("no such dataset of numbers"), 2, finished.out[-2000:])
+
     def test_a_finished_run_says_so_and_fresh_begins_again(self):
         run = self.train("finished", LINEAR)
         config = self.folder / "finished.yaml"

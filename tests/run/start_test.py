@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 import tiny_run
-from tiny_run import LINEAR, POLYNOMIALS, ProgramTest, contents, status_of, variant
+from tiny_run import IMAGES, LINEAR, POLYNOMIALS, SLINGSHOT, ProgramTest, contents, read_series, status_of, variant, write_images
 
 DENSE = variant(POLYNOMIALS, computational_limits={"checkpoint_epochs": [10, 20]})
 
@@ -84,6 +84,22 @@ class StartTest(ProgramTest):
         expected = parameters_in(last_checkpoint(whole))
         for name, value in parameters_in(last_checkpoint(half)).items():
             np.testing.assert_array_equal(value, expected[name])
+        with h5py.File(half / "metrics.h5") as file:  # the closed form is that of this start, not of the initialisation
+            for split in ("train", "test"):
+                self.assertLess(file[f"results/final_{split}_loss_relative_error"][()], 1e-9)
+
+    def test_what_is_said_of_the_start_is_said_of_this_one(self):
+        images = variant(IMAGES, data={"dir": str(write_images(self.folder / "images"))})
+        for name, content, observable, at_start in (("slingshot", SLINGSHOT, "distance_from_init", 0),
+                                                    ("omnigrok", images, "weight_norm_ratio", 1)):
+            before = self.train(f"{name}_before", content)
+            after = self.train(f"{name}_after", variant(content, training={"init_from": {"run": str(before), "epoch": "last"}}))
+            self.assertEqual(self.call("analyze", after, "--name", "again").code, 0)
+            [step, found] = read_series(after, "observables/step", f"observables/{observable}")
+            self.assertAlmostEqual(found[0], at_start, 12)
+            self.assertGreater(abs(found[-1] - at_start), 1e-6)
+            [steps, again] = read_series(after / "analysis" / "again", "observables/step", f"observables/{observable}")
+            np.testing.assert_allclose(again, found[np.searchsorted(step, steps)], rtol=1e-9)
 
     def test_the_first_epoch_after_an_event(self):
         # In minibatches: the event falls within an epoch, and theta at its beginning has not generalised yet.

@@ -131,6 +131,15 @@ class StopTest(StudyProgram):
         for path, time in before.items():
             self.assertGreater(path.stat().st_mtime_ns, time)
 
+    def test_a_fresh_study_that_is_stopped_has_nothing_of_the_old_one(self):
+        config = self.write_study("stopped_anew", LONG, {"seeds": [0, 1], "ranks_per_member": 1})
+        self.assertEqual(self.call("run", config).code, 0)
+        self.assertEqual(self.call("run", config, "--fresh", "--max-time", "0.001").code, 75)
+        self.assertNotIn("done", self.column("stopped_anew", "members/status"))
+        finished = self.call("run", config)
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertIn("0 done before", finished.out)
+
 
 class FilesTest(StudyProgram):
     def test_the_directory_of_a_study(self):
@@ -165,6 +174,23 @@ class FilesTest(StudyProgram):
             self.assertIn("next skipped: it comes after bad, which failed", finished.err)
             self.assertEqual(self.column("failing", "members/status"), ["failed", "skipped", "done"])
             self.assertEqual(status_of(self.folder / "failing")["state"], "failed")
+
+    def test_a_member_that_failed_claims_nothing(self):
+        config = self.write_study("unkept", LINEAR, {"members": [{"name": "bad", "overrides": {"training.lr": 1e200}}, {"name": "good"}]},
+                                  expected=[{"quantity": "members/bad/events/t_gen", "is": "never"},
+                                            {"quantity": "members/good/train_loss", "is": "below", "value": 1e9}])
+        finished = self.call("run", config)
+        self.assertEqual(finished.code, 2)
+        self.assertIn("[MISSED] members/bad/events/t_gen never happens: bad is failed", finished.out)
+        self.assertIn("[ok] members/good/train_loss", finished.out)
+
+    def test_a_start_from_generalisation_is_kept(self):
+        dense = variant(POLYNOMIALS, training={"epochs": 60, "generalised_at": 0.01}, storage={"keep_checkpoints": 1},
+                        computational_limits={"checkpoint_frequency": 5})
+        config = self.write_study("kept", dense, {"members": [
+            {"name": "dense"}, {"name": "ticket", "overrides": {"training.init_from": {"run": "member:dense", "epoch": "t_gen"}}}]})
+        finished = self.call("run", config)
+        self.assertEqual(finished.code, 0, finished.err)
 
     def test_tickets_of_every_seed(self):
         config = self.write_study("tickets", variant(POLYNOMIALS, training={"epochs": 20}), {

@@ -70,8 +70,9 @@ TEST(StopWatcher, ReadsTheMetricThatItsRuleNames) {
       StopWatcher upper(above), lower(below);
       upper.observe(at_epoch(1), e);
       lower.observe(at_epoch(1), e);
-      EXPECT_EQ(upper.ends_at(at_epoch(1)), offset <= 0) << metric << " above " << value + offset;
-      EXPECT_EQ(lower.ends_at(at_epoch(1)), offset >= 0) << metric << " below " << value + offset;
+      EXPECT_EQ(upper.ends_at(at_epoch(2)), offset <= 0) << metric << " above " << value + offset;
+      EXPECT_EQ(lower.ends_at(at_epoch(2)), offset >= 0) << metric << " below " << value + offset;
+      EXPECT_FALSE(upper.ends_at(at_epoch(1)) || lower.ends_at(at_epoch(1))) << "the moment that met the rule is not the last";
     }
   }
 }
