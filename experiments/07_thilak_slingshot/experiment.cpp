@@ -134,7 +134,7 @@ class ThilakSlingshot : public Task {
     add("feature_change_largest_after", change.largest, "1", "largest feature_change after first_below_1e-6");
     if (!steps.empty()) {
       results.push_back({"spike_steps", steps, {"steps of the spikes", "step", "where each counted spike begins"}});
-      results.push_back({"spike_last_layer_norms", norms, {"norms at the spikes", "parameter", "|W_last| where each counted spike begins"}});
+      results.push_back({"spike_last_layer_norms", norms, {"norms at the spikes", "parameter", "|W_last| where each counted spike begins"}, "spike_steps"});
     }
     return results;
   }

@@ -296,18 +296,21 @@ class LeviLinear : public Task {
     results.push_back(
         {"sigma_density",
          levi::empirical_density(nu, low, high, kDensityCells),
-         {"density of Sigma's eigenvalues", "1", "share of the eigenvalues in a cell / its width"}});
+         {"density of Sigma's eigenvalues", "1", "share of the eigenvalues in a cell / its width"},
+         "sigma_density_nu"});
     results.push_back({"marchenko_pastur_density",
                        expected,
-                       {"Marchenko-Pastur density", "1", "sqrt((nu+ - nu)(nu - nu-)) / (2 pi lambda nu)"}});
+                       {"Marchenko-Pastur density", "1", "sqrt((nu+ - nu)(nu - nu-)) / (2 pi lambda nu)"},
+                       "sigma_density_nu"});
     add_moments(nu, results);
   }
 
   void add_moments(const std::vector<double>& nu, std::vector<Result>& results) const {
-    std::vector<double> moments, law;
+    std::vector<double> orders, moments, law;
     for (int k = 1; k <= kMoments; ++k) {
       double sum = 0;
       for (const double x : nu) sum += std::pow(x, k);
+      orders.push_back(k);
       moments.push_back(sum / static_cast<double>(nu.size()));
       law.push_back(levi::marchenko_pastur_moment(lambda(), k));
       results.push_back(
@@ -315,12 +318,13 @@ class LeviLinear : public Task {
            {moments.back() / law.back()},
            {fmt::format("moment {} of Sigma, ratio", k), "1", "sigma_moments / marchenko_pastur_moments"}});
     }
-    results.push_back(
-        {"sigma_moments", moments, {"moments of Sigma's spectrum", "1", "mean of nu^k, k = 1, 2, ..."}});
+    results.push_back({"moment_orders", orders, {"order of a moment", "1", "k"}});
+    results.push_back({"sigma_moments", moments, {"moments of Sigma's spectrum", "1", "mean of nu^k"}, "moment_orders"});
     results.push_back(
         {"marchenko_pastur_moments",
          law,
-         {"moments of Marchenko-Pastur", "1", "sum over r < k of lambda^r / (r+1) binom(k,r) binom(k-1,r)"}});
+         {"moments of Marchenko-Pastur", "1", "sum over r < k of lambda^r / (r+1) binom(k,r) binom(k-1,r)"},
+         "moment_orders"});
   }
 
   std::int64_t d_in_ = 1000;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/text.hpp"
@@ -176,8 +177,8 @@ void RunWriter::Books::commit(const Checkpoint& checkpoint) {
 
 bool RunWriter::Books::redefine(const std::string& group, Summary summary) {
   const auto meanings_of = [](const Summary& entries) {
-    std::set<std::pair<std::string, std::string>> meanings;
-    for (const auto& entry : entries) meanings.emplace(entry.name, entry.description.definition);
+    std::set<std::tuple<std::string, std::string, std::string>> meanings;
+    for (const auto& entry : entries) meanings.emplace(entry.name, entry.description.definition, entry.over);
     return meanings;
   };
   auto& committed = facts.summaries[group];

@@ -75,6 +75,7 @@ void write_summary(const hdf5::Handle& parent, const std::string& path, const Su
     }
     if (std::holds_alternative<std::string>(entry.value)) continue;
     hdf5::write_value(group, entry.name, entry.value, entry.description);
+    if (!entry.over.empty()) hdf5::write_attributes(hdf5::open_dataset(group, entry.name), {{"over", entry.over}});
   }
 }
 
@@ -90,8 +91,11 @@ Summary read_summary(const hdf5::Handle& parent, const std::string& path) {
     if (hdf5::has_attribute(group, name)) continue;
     const auto array = hdf5::read_array(group, name);
     const auto values = array.values<double>();
-    summary.push_back({name, std::vector<double>(values.begin(), values.end()),
-                       hdf5::read_description(hdf5::open_dataset(group, name))});
+    const auto dataset = hdf5::open_dataset(group, name);
+    const auto attributes = hdf5::read_attributes(dataset);
+    const bool runs_along = find_attribute(attributes, "over") != nullptr;
+    summary.push_back({name, std::vector<double>(values.begin(), values.end()), hdf5::read_description(dataset),
+                       runs_along ? attribute_value<std::string>(attributes, "over") : ""});
   }
   std::ranges::sort(summary, {}, &SummaryEntry::name);
   return summary;

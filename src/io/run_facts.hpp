@@ -31,6 +31,7 @@ struct SummaryEntry {
   std::string name;
   Attribute value;
   Description description;  ///< a text may go without
+  std::string over = {};    ///< of a list: the list that it runs along
 };
 using Summary = std::vector<SummaryEntry>;
 

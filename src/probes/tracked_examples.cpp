@@ -12,8 +12,8 @@ void check_tracked_examples(const DataSplits& data, const GopTrackingOptions& op
   const auto& split = options.split == "train" ? data.train : data.test;
   if (!options.enabled || split.size() > 0) return;
   throw UserError(fmt::format(
-      "gop_tracking.split: there are no {} examples (data.n_test is 0, and the test loss is known without), track the other split or "
-      "ask for some",
+      "gop_tracking.split: there are no {} examples (a gradient outer product is a mean over some), track the other split or "
+      "have data of this one",
       options.split));
 }
 

@@ -75,7 +75,7 @@ Summary Course::result_summary(const Task& task, const TrainingOptions& options)
   Summary results;
   for (const auto& r : task.results(options, history_)) {
     const auto value = r.values.size() == 1 ? Attribute(r.values.front()) : Attribute(r.values);
-    results.push_back({r.name, value, r.description});
+    results.push_back({r.name, value, r.description, r.over});
   }
   return results;
 }

@@ -447,7 +447,10 @@ void Session::finish() {
 
 SessionResult Session::run() {
   try {
-    if (const auto status = read_status(directory_.path()); comm_.is_root() && status) is_known_done_ = status->state == RunState::done;
+    if (comm_.is_root()) {
+      const auto status = read_status(directory_.path());
+      is_known_done_ = status && status->state == RunState::done;
+    }
     build();
     resume();
     is_known_done_ = is_known_done_ && was_done_;

@@ -168,6 +168,7 @@ void Study::train_members() {
     if (next < 0) break;
     const auto index = static_cast<std::size_t>(next);
     auto options = options_;
+    options.fresh = false;  // begin() has deleted what there was
     // Sessions side by side would write into each other's lines.
     if (groups > 1 && options.verbosity == Verbosity::normal) options.verbosity = Verbosity::quiet;
     if (options.max_time_s) options.max_time_s = std::max(0.0, *options.max_time_s - watch_.seconds());

@@ -49,6 +49,7 @@ struct Result {
   std::string name;
   std::vector<double> values;
   Description description{};
+  std::string over{};  ///< the result whose values the list runs along, "" for its index: they are drawn against it, in one panel
 };
 
 /// The series of one run that results may be computed from.

@@ -24,7 +24,9 @@ class RedefinedTask : public RegressionTask {
   std::vector<Result> results(const TrainingOptions&, const History& history) const override {
     const auto& e = history.evaluations;
     const bool is_first = rule_ == Rule::first;
-    return {{"loss", {(is_first ? e.front() : e.back()).train_loss}, {"a loss", "1", is_first ? "the first" : "the last"}}};
+    return {{"loss", {(is_first ? e.front() : e.back()).train_loss}, {"a loss", "1", is_first ? "the first" : "the last"}},
+            {"axis", {1, 2}, {"an axis", "1", "1 and 2"}},
+            {"curve", {3, 4}, {"a curve", "1", "3 and 4"}, "axis"}};
   }
 
  private:
@@ -52,6 +54,12 @@ class RedefinedTest : public FolderTest {
     return {result.values<double>()[0], losses.values<double>().front(), losses.values<double>().back()};
   }
 
+  /// What the list says it runs along. On the root.
+  std::string curve_runs_along() const {
+    const auto file = hdf5::open_file(folder.path() / "run" / "metrics.h5");
+    return attribute_value<std::string>(hdf5::read_attributes(hdf5::open_dataset(file, "results/curve")), "over");
+  }
+
   bool was_done = false;
 };
 
@@ -64,6 +72,7 @@ TEST_F(RedefinedTest, AFinishedRunShowsTheResultsOfTheProgramThatLooksAtIt) {
     EXPECT_NE(first, last);
   });
   EXPECT_TRUE(differences(run(Rule::first), trained).empty());
+  comm.on_root([&] { EXPECT_EQ(curve_runs_along(), "axis") << "read back from the checkpoint and published again"; });
   const auto again = run(Rule::last);
   EXPECT_TRUE(was_done);
   comm.on_root([&] {

@@ -218,6 +218,24 @@ class PanelTest(Case):
         np.testing.assert_array_equal(axes[6].lines[0].get_ydata(), [14, 35])
         self.assertIn("marchenko_pastur_edge = 2.25", self.texts(axes[8]))
 
+    def test_lists_are_drawn_against_the_list_that_they_run_along(self):
+        run = self.run_of(with_gop=False)
+        lists = {"nu": [0.5, 1, 2], "law": [3, 2, 1], "measured": [3.1, 1.9, 1], "lonely": [7, 8], "short": [1, 2]}
+        with h5py.File(self.folder / "metrics.h5", "a") as file:
+            for name, values in lists.items():
+                file[f"results/{name}"] = np.array(values, float)
+            for name in ("law", "measured", "short"):  # the last has not the length of its axis
+                file[f"results/{name}"].attrs["over"] = np.bytes_("nu")
+            file["results/nu"].attrs["long_name"] = np.bytes_("eigenvalue")
+        run.refresh()
+        panels = dict(observables.result_panels(run))
+        self.assertEqual(sorted(panels), ["results over nu", "results/lonely", "results/short"])
+        ax = style.plt.figure().add_subplot()
+        panels["results over nu"](ax)
+        for name in ("law", "measured"):
+            np.testing.assert_array_equal(self.line(ax, name).get_xydata(), np.c_[lists["nu"], lists[name]])
+        self.assertEqual(ax.get_xlabel(), "eigenvalue")
+
     def test_wide_vectors_are_a_map(self):
         run = self.run_of(with_gop=False)
         with h5py.File(self.folder / "metrics.h5", "a") as file:

@@ -17,7 +17,7 @@ import animate  # noqa: E402
 import compare_experiments  # noqa: E402
 import grokscope_io  # noqa: E402
 import h5py  # noqa: E402
-import lead_lag_test  # noqa: E402
+import lead_lag_case  # noqa: E402
 import numpy as np  # noqa: E402
 import synthetic_study  # noqa: E402
 from grokscope_tools.drawing import run_figures, study_figures, style  # noqa: E402
@@ -102,7 +102,7 @@ def figures_of_studies(folder):
 
 
 def lead_lag_figures(folder):
-    case = lead_lag_test.LeadLagTest()
+    case = lead_lag_case.Case()
     case.folder = folder
     case.write_experiment()
     verdicts = judge_all(grokscope_io.open_runs([str(folder)]))

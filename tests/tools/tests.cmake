@@ -13,7 +13,7 @@ if(NOT GROKSCOPE_PYTHON)
                       "install python3-h5py python3-numpy python3-matplotlib or set GROKSCOPE_PYTHON")
 endif()
 
-foreach(name IN ITEMS grokscope_io thinning plots visualize_gop awkward_runs study_figures compare_experiments change_point chance lead_lag
+foreach(name IN ITEMS grokscope_io stored_gops thinning plots visualize_gop awkward_runs study_figures compare_experiments change_point chance lead_lag lead_lag_groups
              animate report export_series reference_images fetch_data status sweep)
   add_test(NAME tools.${name} COMMAND ${GROKSCOPE_PYTHON} "${CMAKE_CURRENT_LIST_DIR}/${name}_test.py")
   set_tests_properties(tools.${name} PROPERTIES TIMEOUT 300 PROCESSORS 1

@@ -32,13 +32,36 @@ def observable_panels(run):
             lines = members[first : first + 6]
             shown = lines[0][0].split("/", 1)[1] if len(members) == 1 else title
             panels.append((shown, lambda ax, lines=lines: draw_family(ax, run, lines)))
-    for name in run.names("results"):
-        if np.ndim(values := run.array(name)) == 1:
-            panels.append((name, lambda ax, values=values: draw_array(ax, values)))
+    panels += result_panels(run)
     panels.sort(key=lambda panel: natural_key(panel[0]))
     if scalars:
         panels.append(("single numbers", lambda ax: style.say(ax, "\n".join(scalars))))
     return panels
+
+
+def result_panels(run):
+    """The lists of /results: those that run along another list share a panel, against it; the others have one each."""
+    lists = [name for name in run.names("results") if np.ndim(run.array(name)) == 1]
+    along = {}
+    for name in lists:
+        axis = "results/" + run.attrs(name).get("over", "")
+        if axis in lists and run.array(axis).shape == run.array(name).shape:
+            along.setdefault(axis, []).append(name)
+    shown = {member for axis, members in along.items() for member in (axis, *members)}
+    panels = [(name, lambda ax, name=name: draw_array(ax, run.array(name))) for name in lists if name not in shown]
+    return panels + [
+        (members[0] if len(members) == 1 else f"results over {axis.split('/', 1)[1]}",
+         lambda ax, axis=axis, members=members: draw_along(ax, run, axis, members))
+        for axis, members in along.items()
+    ]
+
+
+def draw_along(ax, run, axis, members):
+    for k, name in enumerate(members):
+        style.draw_line(ax, run.array(axis), run.array(name), label=name.split("/", 1)[1], **style.line_style(k))
+    ax.set_xlabel(run.attrs(axis).get("long_name", axis))
+    if len(members) > 1:
+        ax.legend(fontsize="small")
 
 
 def family_of(run, name):
