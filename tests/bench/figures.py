@@ -153,6 +153,6 @@ def main(folder, *chosen):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("figures.py FOLDER: an empty folder for 1.5 GB of invented runs, and what is drawn of them")
-    sys.exit(main(sys.argv[1]))
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
