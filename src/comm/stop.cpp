@@ -57,12 +57,17 @@ int SignalWatch::received() { return received_signal; }
 
 bool StopFlag::is_out_of_time() const { return max_time_s_ && watch_.seconds() + reserve_s_ > *max_time_s_; }
 
+bool StopFlag::has_own_reason() const { return !elsewhere_.empty() || SignalWatch::received() != 0 || is_out_of_time(); }
+
 bool StopFlag::wanted() const {
   const double now = watch_.seconds();
   if (last_look_s_) reserve_s_ = std::max(reserve_s_, now - *last_look_s_);
   last_look_s_ = now;
-  if (asked_elsewhere_ && asked_elsewhere_()) return true;
-  return agreed_ || SignalWatch::received() != 0 || is_out_of_time();
+  if (asked_elsewhere_) {
+    auto reason = asked_elsewhere_();
+    if (!reason.empty()) elsewhere_ = std::move(reason);
+  }
+  return agreed_ || has_own_reason();
 }
 
 std::string StopFlag::reason() const {
@@ -71,13 +76,20 @@ std::string StopFlag::reason() const {
     return fmt::format("reached --max-time of {} (less {}, the longest phase that could not be stopped)",
                        format_duration(*max_time_s_), format_duration(reserve_s_));
   }
-  return "a peer asked to stop";
+  return elsewhere_.empty() ? "a peer asked to stop" : elsewhere_;
+}
+
+std::string StopFlag::shared_reason(const Communicator& comm) const {
+  const std::int64_t mine = has_own_reason() ? 1 : 0;
+  const auto all = comm.all_gather<std::int64_t>({&mine, 1});
+  const auto first = std::find(all.begin(), all.end(), 1);
+  return comm.broadcast_text(reason(), first == all.end() ? 0 : static_cast<int>(first - all.begin()));
 }
 
 void StopFlag::poll(const Communicator& comm) {
   if (!comm.any(wanted())) return;
   agreed_ = true;
-  throw StopRequested(comm.broadcast_text(reason()));
+  throw StopRequested(shared_reason(comm));
 }
 
 }  // namespace grokscope

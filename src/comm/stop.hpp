@@ -34,13 +34,18 @@ class SignalWatch {
 /// at the flag so far, is held in reserve.
 class StopFlag {
  public:
-  /// `asked_elsewhere` is called at every look at the flag and tells of wishes from outside the communicator.
-  explicit StopFlag(std::optional<double> max_time_s = std::nullopt, std::function<bool()> asked_elsewhere = {})
+  /// `asked_elsewhere` is called at every look at the flag and says why someone outside the communicator wants it to stop, ""
+  /// when nobody does.
+  explicit StopFlag(std::optional<double> max_time_s = std::nullopt, std::function<std::string()> asked_elsewhere = {})
       : max_time_s_(max_time_s), asked_elsewhere_(std::move(asked_elsewhere)) {}
 
   /// True when this rank wants to stop: a look at the flag. Local.
   bool wanted() const;
+  /// Why this rank wants to stop. Local.
   std::string reason() const;
+
+  /// The reason of the first rank that has one of its own. Collective.
+  std::string shared_reason(const Communicator& comm) const;
 
   /// Records that all ranks agreed (called with the result of the training reduction).
   void set_agreed() { agreed_ = true; }
@@ -54,9 +59,11 @@ class StopFlag {
 
  private:
   bool is_out_of_time() const;
+  bool has_own_reason() const;
 
   std::optional<double> max_time_s_;
-  std::function<bool()> asked_elsewhere_;
+  std::function<std::string()> asked_elsewhere_;
+  mutable std::string elsewhere_;  ///< why, once asked
   Stopwatch watch_;
   mutable std::optional<double> last_look_s_;  ///< none before the first: a start does not come again
   mutable double reserve_s_ = 0;

@@ -232,6 +232,12 @@ void Export::find_source() {
     if (!matrix_) factors = find_factors(c_, request_);
   });
   source_ = matrix_ ? "matrix" : factors ? "factors" : "checkpoint";
+  const auto of_root = comm_.broadcast_text(source_);
+  comm_.agree([&] {
+    if (source_ == of_root) return;
+    throw EnvironmentError(fmt::format("{} changed while the ranks looked into it (one found its {}, the root its {}), run the same "
+                                       "command again", c_.run_directory.string(), source_, of_root));
+  });
   log_.info("taking {} x {} of {} from its {}", block_.rows.size(), block_.cols.size(), request_.moment, source_);
   if (factors) gradients_ = read_factors(comm_, factors->first, factors->second);
   if (source_ == "checkpoint") gradients_ = gradients_at_checkpoint(comm_, c_, request_.moment);

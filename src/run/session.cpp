@@ -43,7 +43,7 @@ class Session {
   Session(const Communicator& comm, RunConfiguration& c, const SessionOptions& options)
       : comm_(comm), c_(c), options_(options),
         log_(comm.is_root() ? Log::speaking(options.verbosity) : Log::silent()),
-        stop_(options.max_time_s, [this] { return must_stop(); }), health_(health_options(c)),
+        stop_(options.max_time_s, [this] { return why_stop(); }), health_(health_options(c)),
         safe_changes_(comm.is_root() && !options.fresh ? safe_changes(c) : ""),
         directory_(open_directory(comm, c, options)), course_(c.training),
         watchdog_({comm.rank(), c.limits.max_silence_s}, [this](const std::string& line) { say_last_words(line); }) {
@@ -79,7 +79,7 @@ class Session {
   bool commit_due(const Moment& now, bool has_looked) const;
   bool is_committed(const Moment& now, Seen seen) const;
   void stop_here(const Moment& now);
-  bool must_stop();
+  std::string why_stop();
   void check_finite(const Moment& now, const StepPass& pass);
   void show_progress(const Moment& now, const Evaluation& evaluation);
   void finish();
@@ -120,9 +120,10 @@ class Session {
 };
 
 /// What every look at the stop flag asks beside signals and time; a look is a sign of life.
-bool Session::must_stop() {
+std::string Session::why_stop() {
   watchdog_.note();
-  return health_.memory_is_short() || (options_.stop_asked && options_.stop_asked());
+  if (health_.memory_is_short()) return "memory is short";
+  return options_.stop_asked ? options_.stop_asked() : "";
 }
 
 void Session::build() {
@@ -404,7 +405,7 @@ void Session::publish(const Checkpoint& checkpoint, bool done) {
 
 void Session::stop_here(const Moment& now) {
   stop_.set_agreed();
-  const auto reason = comm_.broadcast_text(stop_.reason());
+  const auto reason = stop_.shared_reason(comm_);
   if (!is_streaming_) commit(now, seen_);  // else it stands, and the part of the matrix that is there must not
   comm_.agree([&] { health_.refuse_short_memory(); });
   throw StopRequested(fmt::format("{}: committed {}, run the same command again to go on", reason, now.name()));

@@ -20,7 +20,7 @@ namespace grokscope {
 struct SessionOptions {
   bool fresh = false;
   std::optional<double> max_time_s;
-  std::function<bool()> stop_asked;    ///< looked at with every other wish to stop: what other sessions of the job want
+  std::function<std::string()> stop_asked;  ///< looked at with every other wish to stop: why another session of the job wants it, or ""
   Verbosity verbosity = Verbosity::normal;
   std::vector<std::string> arguments;  ///< of the command line, for provenance
   LaunchInfo launch;

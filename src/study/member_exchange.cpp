@@ -148,10 +148,10 @@ void MemberExchange::report(const MemberOutcome& outcome) {
   observers_.ended(outcome);
 }
 
-bool MemberExchange::stop_asked() {
-  if (!is_leader()) return false;
+std::string MemberExchange::why_stop() {
+  if (!is_leader()) return "";
   look();
-  return !stop_reason_.empty();
+  return stop_reason_;
 }
 
 std::string MemberExchange::finish() {

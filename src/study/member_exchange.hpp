@@ -1,6 +1,6 @@
 // How do groups of ranks that train different members share one queue?
 // Each group has a leader; the study's root, which leads the first group, owns the queue. Leaders ask it by
-// letters, and it answers whenever it looks: between members, and inside them through stop_asked(). A wish to
+// letters, and it answers whenever it looks: between members, and inside them through why_stop(). A wish to
 // stop goes the same way to all.
 #pragma once
 
@@ -42,9 +42,9 @@ class MemberExchange {
   /// Tells the root how a member of this group ended. Local to leaders.
   void report(const MemberOutcome& outcome);
 
-  /// True when any group wants to stop. Does the root's and the leader's letters meanwhile, so that it must
-  /// be called often. Local; on ranks that lead nothing always false.
-  bool stop_asked();
+  /// Why some group wants to stop, "" when none does. Does the root's and the leader's letters meanwhile, so
+  /// that it must be called often. Local; on ranks that lead nothing always "".
+  std::string why_stop();
 
   /// Goes on answering until every group is home, then closes. Returns why the study stops, "" when it does
   /// not. Collective over world.

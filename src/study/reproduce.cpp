@@ -26,7 +26,7 @@ struct Row {
   std::string configuration;  ///< "configs/quick/08_doshi_polynomials.yaml"
   std::string claim;          ///< the experiment's, in words
   Verdict verdict;
-  std::string judgement;  ///< holds, missed, failed, no claim
+  std::string judgement;  ///< holds, missed, failed, no claim, not run
   double walltime_s = kMissing;
   std::string commit;
 };
@@ -115,6 +115,9 @@ std::vector<Row> rows_of(const Reproduction& r, const fs::path& file) {
   return rows;
 }
 
+/// Of a configuration whose turn has not come: a table that is cut short says of what.
+Row not_run(const fs::path& file) { return {file.stem().string(), file.string(), "", {}, "not run", kMissing, ""}; }
+
 /// A bar or a line break would end a Markdown cell.
 std::string cell(const std::string& text) {
   std::string out;
@@ -137,7 +140,7 @@ std::string markdown(const std::vector<Row>& rows) {
         "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", is_first ? cell(row.configuration) : "",
         is_first ? cell(row.claim) : "", cell(row.verdict.what), cell(row.verdict.paper),
         cell(row.verdict.found), cell(row.verdict.wanted), cell(row.verdict.basis()), row.judgement,
-        is_first ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
+        is_first && row.walltime_s >= 0 ? format_duration(row.walltime_s) : "", is_first ? row.commit.substr(0, 12) : "");
   }
   const auto missed =
       std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.judgement == "missed"; });
@@ -180,7 +183,7 @@ std::vector<FileColumn> columns_of(const std::vector<Row>& rows) {
       {{"ours", "our result", "1", "the number, or why there is none"},
        texts([](const Row& r) { return r.verdict.found; })},
       {{"value", "our result", "1", "the number, NaN where there is none"}, numbers},
-      {{"verdict", "verdict", "1", "holds, missed, failed or no claim"},
+      {{"verdict", "verdict", "1", "holds, missed, failed, no claim or not run"},
        texts([](const Row& r) { return r.judgement; })},
       {{"walltime", "wall time", "s", "of the whole run, over all its launches"}, times},
       {{"commit", "commit", "1", "of the program that ran last"},
@@ -284,14 +287,17 @@ ExitCode run_reproduction(const Communicator& world, const ReproduceOptions& opt
   const Stopwatch watch;
   std::vector<Row> rows;
   auto code = ExitCode::done;
-  for (const auto& file : files) {
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const auto& file = files[i];
     auto this_session = session;
     if (session.max_time_s) this_session.max_time_s = std::max(0.0, *session.max_time_s - watch.seconds());
     const auto result = reproduce(world, file, this_session, experiments);
     if (code == ExitCode::done) code = result.code;
     world.on_root([&] {
       for (auto& row : rows_of(result, file)) rows.push_back(std::move(row));
-      write_table(options, rows);
+      auto table = rows;
+      std::transform(files.begin() + static_cast<std::ptrdiff_t>(i) + 1, files.end(), std::back_inserter(table), not_run);
+      write_table(options, table);
     });
   }
   const bool missed =

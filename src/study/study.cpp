@@ -173,7 +173,7 @@ void Study::train_members() {
     if (groups > 1 && options.verbosity == Verbosity::normal) options.verbosity = Verbosity::quiet;
     if (options.max_time_s) options.max_time_s = std::max(0.0, *options.max_time_s - watch_.seconds());
     options.launch.expected_ranks = size;  // the whole job's number was checked before
-    options.stop_asked = [&] { return exchange.stop_asked(); };
+    options.stop_asked = [&] { return exchange.why_stop(); };
     const auto outcome = train(group, index, options);
     if (group.is_root()) exchange.report(outcome);
   }

@@ -61,6 +61,18 @@ TEST(StopFlagTest, TheTimeLimitIsMetAndNotPassed) {
   EXPECT_NE(flag.reason().find("--max-time"), std::string::npos);
 }
 
+TEST(StopFlagTest, SaysWhySomeoneElseAsked) {
+  const SignalWatch watch;
+  std::string why;
+  const StopFlag flag(std::nullopt, [&] { return why; });
+  EXPECT_FALSE(flag.wanted());
+  why = "another group: received a signal";
+  EXPECT_TRUE(flag.wanted());
+  why.clear();
+  EXPECT_TRUE(flag.wanted()) << "a wish is not taken back";
+  EXPECT_EQ(flag.reason(), "another group: received a signal");
+}
+
 /// Or a job whose start takes longer than half its time would never do anything.
 TEST(StopFlagTest, TheTimeBeforeTheFirstLookIsNoPhase) {
   const SignalWatch watch;

@@ -13,8 +13,8 @@ from tiny_run import (IMAGES, LINEAR, ProgramTest, children_of, contents, read_s
                       send_signal_in_the_middle, status_of, variant, wait_for_rows, write_images)
 
 REQUEUE = 75
-LONG = variant(LINEAR, training={"epochs": 400}, gop_tracking={"frequency": 20},
-               storage={"store_full_gop": True, "store_layer_gops": True, "gop_schedule": {"every": 100}},
+LONG = variant(LINEAR, training={"epochs": 700}, gop_tracking={"frequency": 20},
+               storage={"store_full_gop": True, "store_layer_gops": True, "gop_schedule": {"every": 150}},
                computational_limits={"checkpoint_frequency": 50})
 # With 40 test examples the accuracy jumps by 1/40 at a time, again and again.
 ADAPTIVE = variant(LINEAR, data={"tolerance": 0.1, "n_test": 40},

@@ -106,6 +106,13 @@ class ReproduceTest(ProgramTest):
         self.assertEqual(self.reproduce("--max-time", "0.001").code, 75)
         self.assertEqual(self.reproduce().code, 0)
 
+    def test_a_table_that_is_cut_short_says_of_what(self):
+        self.write("08_wrong.yaml", variant(LINEAR, training={"lrr": 1}))
+        self.write("09_linear.yaml", dict(LINEAR, expected=[CLAIM]))
+        self.assertEqual(self.reproduce("--max-time", "0.001").code, 75)
+        self.assertEqual(self.column("configuration"), ["configs/08_wrong.yaml", "configs/09_linear.yaml"])
+        self.assertEqual(self.column("verdict"), ["failed", "not run"])
+
     def test_numbers_that_nothing_has(self):
         self.write("09_linear.yaml", LINEAR)
         finished = self.reproduce("9", "77", "78", ranks=2)

@@ -86,12 +86,17 @@ class StopTest(StudyProgram):
         os.kill(children_of(process.pid)[1], signal.SIGUSR1)
         self.assertEqual(self.wait(process).code, 75)
         self.assertEqual(self.column("waiting", "members/status"), ["checkpointed", "pending"])
+        reason = status_of(self.folder / "waiting" / "members" / "first")["reason"]
+        self.assertIn("User defined signal 1", reason, "the member was asked to stop by another group")
 
     def test_a_time_limit(self):
         config = self.config("limit")
         finished = self.call("run", config, "--verbosity", "quiet", "--max-time", "0.05", ranks=2)
         self.assertEqual(finished.code, 75, finished.err)
         self.assertIn("pending", self.column("limit", "members/status"))
+        for status in (self.folder / "limit").rglob("STATUS"):
+            if status_of(status.parent)["state"] == "checkpointed":
+                self.assertIn("--max-time", status_of(status.parent)["reason"], status)
         self.assert_resumes("limit")
 
     def test_a_killed_rank(self):

@@ -388,6 +388,7 @@ TEST_F(TrainerTest, AWishToStopOnOneRankReachesAll) {
   EXPECT_FALSE(trainer.backward(Taping::off, stop).stop);
   const StopFlag mine(comm.rank() + 1 == comm.size() ? std::optional<double>(0.0) : std::nullopt);
   EXPECT_TRUE(trainer.backward(Taping::off, mine).stop);
+  EXPECT_NE(mine.shared_reason(comm).find("--max-time"), std::string::npos) << mine.shared_reason(comm);
 }
 
 }  // namespace
