@@ -8,6 +8,43 @@
 #include "base/hash.hpp"
 
 namespace grokscope {
+namespace {
+
+constexpr std::uint32_t kAbreast = 4;  // blocks that a processor of any age makes at once
+
+/// The blocks of `width` counters that follow each other in their first word, into out[4 * width]. The inner loops are what
+/// a compiler turns into vector instructions.
+template <std::uint32_t width>
+void philox_blocks(const std::array<std::uint32_t, 4>& first, std::array<std::uint32_t, 2> key, std::uint32_t* out) {
+  std::uint32_t c[4][width];
+  for (std::uint32_t i = 0; i < width; ++i) {
+    c[0][i] = first[0] + i;
+    for (std::size_t word = 1; word < 4; ++word) c[word][i] = first[word];
+  }
+  for (int round = 0; round < 10; ++round) {
+    for (std::uint32_t i = 0; i < width; ++i) {
+      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0][i];
+      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c[2][i];
+      c[0][i] = static_cast<std::uint32_t>(p1 >> 32) ^ c[1][i] ^ key[0];
+      c[2][i] = static_cast<std::uint32_t>(p0 >> 32) ^ c[3][i] ^ key[1];
+      c[1][i] = static_cast<std::uint32_t>(p1);
+      c[3][i] = static_cast<std::uint32_t>(p0);
+    }
+    key[0] += 0x9E3779B9u;
+    key[1] += 0xBB67AE85u;
+  }
+  for (std::uint32_t i = 0; i < width; ++i) {
+    for (std::uint32_t word = 0; word < 4; ++word) out[4 * i + word] = c[word][i];
+  }
+}
+
+}  // namespace
+
+std::array<std::uint32_t, 4> philox(const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key) {
+  std::array<std::uint32_t, 4> block;
+  philox_blocks<1>(counter, key, block.data());
+  return block;
+}
 
 RandomStream::RandomStream(std::uint64_t seed, std::string_view stream, std::uint64_t step, std::uint64_t id) {
   // 64 bits of key from seed and purpose, 96 bits of counter from step and id, 32 bits left to count within.
@@ -21,25 +58,24 @@ RandomStream::RandomStream(std::uint64_t seed, std::string_view stream, std::uin
 }
 
 void RandomStream::refill() {
-  std::uint32_t c[4] = {counter_[0], counter_[1], counter_[2], counter_[3]};
-  std::uint32_t k[2] = {key_[0], key_[1]};
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0];
-    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c[2];
-    const std::uint32_t next[4] = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
-                                   static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
-    for (int i = 0; i < 4; ++i) c[i] = next[i];
-    k[0] += 0x9E3779B9u;
-    k[1] += 0xBB67AE85u;
-  }
-  for (int i = 0; i < 4; ++i) block_[i] = c[i];
+  block_ = philox(counter_, key_);
   ++counter_[0];
   used_ = 0;
 }
 
 std::uint32_t RandomStream::next_u32() {
   if (used_ == 4) refill();
-  return block_[used_++];
+  return block_[static_cast<std::size_t>(used_++)];
+}
+
+void RandomStream::fill(std::span<std::uint32_t> out) {
+  std::size_t done = 0;
+  while (done < out.size() && used_ < 4) out[done++] = next_u32();
+  for (; out.size() - done >= 4 * kAbreast; done += 4 * kAbreast) {
+    philox_blocks<kAbreast>(counter_, key_, &out[done]);
+    counter_[0] += kAbreast;
+  }
+  while (done < out.size()) out[done++] = next_u32();
 }
 
 double RandomStream::uniform() {

@@ -3,11 +3,16 @@
 // asks or in which order, so that data, masks and permutations are the same for every rank count.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 namespace grokscope {
+
+/// The four numbers of Philox4x32-10 for a counter and a key.
+std::array<std::uint32_t, 4> philox(const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key);
 
 class RandomStream {
  public:
@@ -15,6 +20,8 @@ class RandomStream {
   RandomStream(std::uint64_t seed, std::string_view stream, std::uint64_t step = 0, std::uint64_t id = 0);
 
   std::uint32_t next_u32();
+  /// The next numbers, as next_u32() gives them one by one, made several at once.
+  void fill(std::span<std::uint32_t> out);
   /// Uniform in [0, 1) with 53 random bits.
   double uniform();
   /// Uniform integer in [0, bound), unbiased.
@@ -25,9 +32,9 @@ class RandomStream {
  private:
   void refill();
 
-  std::uint32_t key_[2];
-  std::uint32_t counter_[4];
-  std::uint32_t block_[4] = {};
+  std::array<std::uint32_t, 2> key_;
+  std::array<std::uint32_t, 4> counter_;
+  std::array<std::uint32_t, 4> block_ = {};
   int used_ = 4;
 };
 

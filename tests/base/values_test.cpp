@@ -3,6 +3,7 @@
 
 #include <array>
 #include <set>
+#include <vector>
 
 #include "base/block_cyclic.hpp"
 #include "base/named_array.hpp"
@@ -68,8 +69,17 @@ TEST(BlockCyclic, SharesEvenlyEvenWhenThereAreMorePartsThanElements) {
   EXPECT_EQ(next, 5);
 }
 
-TEST(RandomStream, MatchesThePhiloxKnownAnswer) {
-  // Bits must never change: data sets and initialisations are defined by them.
+/// The known answers that Salmon et al. publish with their library (Random123, kat_vectors).
+TEST(RandomStream, MatchesThePhiloxKnownAnswers) {
+  using Block = std::array<std::uint32_t, 4>;
+  EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}),
+            (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+            (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(RandomStream, DependsOnSeedNameStepAndId) {
   RandomStream stream(1, "test");
   const std::array<std::uint32_t, 3> first{stream.next_u32(), stream.next_u32(), stream.next_u32()};
   RandomStream again(1, "test");
@@ -78,6 +88,25 @@ TEST(RandomStream, MatchesThePhiloxKnownAnswer) {
   EXPECT_NE(RandomStream(2, "test").next_u32(), first[0]);
   EXPECT_NE(RandomStream(1, "test", 1).next_u32(), first[0]);
   EXPECT_NE(RandomStream(1, "test", 0, 1).next_u32(), first[0]);
+}
+
+/// Data sets and initialisations are defined by these bits: runs of years ago must be met again.
+TEST(RandomStream, KeepsItsBits) {
+  RandomStream stream(1, "test", 2, 3);
+  for (const auto value : {0xcfd304c5u, 0x2b48d225u, 0x6600b182u, 0xf847c25cu, 0xd6cb8fcbu, 0x3f8ac402u}) EXPECT_EQ(stream.next_u32(), value);
+}
+
+TEST(RandomStream, FillsAsOneByOne) {
+  for (const std::size_t taken : {0, 1, 4, 7}) {
+    for (const std::size_t n : {0, 1, 3, 15, 16, 17, 100}) {
+      RandomStream one(7, "fill", 5, 9), many(7, "fill", 5, 9);
+      for (std::size_t i = 0; i < taken; ++i) one.next_u32(), many.next_u32();
+      std::vector<std::uint32_t> values(n);
+      many.fill(values);
+      for (const auto value : values) EXPECT_EQ(value, one.next_u32()) << taken << " taken, " << n << " filled";
+      EXPECT_EQ(many.next_u32(), one.next_u32());
+    }
+  }
 }
 
 TEST(RandomStream, HasTheMomentsOfItsDistribution) {
