@@ -12,6 +12,8 @@
 namespace grokscope {
 namespace {
 
+constexpr std::int64_t kSpikeWindow = 2000;  ///< steps that test accuracy has to answer a spike
+
 TaskInfo slingshot_info() {
   return {"07_thilak_slingshot", "Slingshots: loss spikes of Adam long after the training loss has vanished",
           "Thilak, Littwin, Zhai, Saremi, Paiss and Susskind 2022, The slingshot mechanism: an empirical study of adaptive "
@@ -101,8 +103,8 @@ class ThilakSlingshot : public Task {
   }
 
   std::vector<Result> results(const TrainingOptions&, const History& history) const override {
-    std::vector<double> loss;
-    for (const auto& e : history.evaluations) loss.push_back(e.train_loss);
+    std::vector<double> loss, test_accuracy;
+    for (const auto& e : history.evaluations) loss.push_back(e.train_loss), test_accuracy.push_back(e.test_acc);
     const auto spikes = slingshot::find_spikes(history.step, loss);
     const auto& norm = history.observables.at("last_layer_norm");
     std::vector<double> steps, norms;
@@ -124,6 +126,9 @@ class ThilakSlingshot : public Task {
     add("largest_loss_from_step_1000", slingshot::largest_loss(history.step, loss, 0, 1000), "loss",
         "largest training loss from step 1,000 on");
     add("least_norm_rise", least_rise, "parameter", "smallest rise of |W_last| from one spike to the next, of the first three");
+    add("test_gain_at_spikes", slingshot::share_of_rise(history.step, test_accuracy, spikes, kSpikeWindow), "1",
+        "share of the rise of test_acc, from first_below_1e-6 to the end, that falls into the 2,000 steps from each spike on, those "
+        "after the next excepted; NaN: it does not rise");
     const auto course = [&](const char* observable) {
       return slingshot::course_of(history.observables.at(observable), low.value_or(history.step.size()));
     };

@@ -21,6 +21,20 @@ Spikes find_spikes(std::span<const std::int64_t> step, std::span<const double> l
   return spikes;
 }
 
+double share_of_rise(std::span<const std::int64_t> step, std::span<const double> accuracy, const Spikes& spikes,
+                     std::int64_t window) {
+  const double rise = spikes.first_low ? accuracy.back() - accuracy[*spikes.first_low] : 0;
+  if (!(rise > 0)) return std::numeric_limits<double>::quiet_NaN();
+  double gained = 0;
+  for (std::size_t k = 0; k < spikes.starts.size(); ++k) {
+    const auto start = spikes.starts[k], next = k + 1 < spikes.starts.size() ? spikes.starts[k + 1] : step.size();
+    auto last = start;
+    while (last + 1 < next && step[last + 1] < step[start] + window) ++last;
+    gained += accuracy[last] - accuracy[start - 1];
+  }
+  return gained / rise;
+}
+
 double largest_loss(std::span<const std::int64_t> step, std::span<const double> loss, std::size_t from,
                     std::int64_t after_step) {
   double largest = std::numeric_limits<double>::quiet_NaN();

@@ -23,6 +23,11 @@ struct Spikes {
 /// Finds the spikes of a series; rows are positions in `step` and `loss`.
 Spikes find_spikes(std::span<const std::int64_t> step, std::span<const double> loss, const SpikeRule& rule = {});
 
+/// How much of what `accuracy` rises by, from the first tiny loss to the end, it rises by at the spikes: from the row before each
+/// to the last one less than `window` steps behind its start and before the next spike. NaN when it does not rise.
+double share_of_rise(std::span<const std::int64_t> step, std::span<const double> accuracy, const Spikes& spikes,
+                     std::int64_t window);
+
 /// Largest loss in the rows from `from` on whose step is `after_step` or later; NaN when there is none.
 double largest_loss(std::span<const std::int64_t> step, std::span<const double> loss, std::size_t from,
                     std::int64_t after_step);

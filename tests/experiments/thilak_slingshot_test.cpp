@@ -61,6 +61,22 @@ TEST(Spikes, RefractoryTimeIsInStepsNotRows) {
   EXPECT_EQ(find_spikes(step, std::vector<double>{1e-9, 1, 1, 1e-9, 1e-9, 1}).starts, (Rows{1, 5}));
 }
 
+TEST(Spikes, ShareOfTheRiseOfTheAccuracy) {
+  const std::vector<std::int64_t> step{0, 10, 20, 30, 40, 50, 60, 70};
+  const std::vector<double> accuracy{0.5, 0.1, 0.1, 0.3, 0.4, 0.4, 0.7, 0.6};
+  const auto share = [&](Rows starts, std::int64_t window) {
+    return slingshot::share_of_rise(step, accuracy, {1, std::move(starts)}, window);
+  };
+  EXPECT_NEAR(share({3}, 1), 0.2 / 0.5, 1e-15);  // the start alone, against the row before
+  EXPECT_NEAR(share({3}, 11), 0.3 / 0.5, 1e-15);
+  EXPECT_NEAR(share({3}, 10), 0.2 / 0.5, 1e-15) << "less than the window";
+  EXPECT_NEAR(share({3, 6}, 1000), (0.3 + 0.2) / 0.5, 1e-15) << "up to the next spike, and the end";
+  EXPECT_EQ(share({}, 1000), 0);
+  EXPECT_TRUE(std::isnan(slingshot::share_of_rise(step, accuracy, {}, 1000))) << "the loss was never small";
+  const std::vector<double> missing(8, std::nan(""));
+  EXPECT_TRUE(std::isnan(slingshot::share_of_rise(step, missing, {1, {3}}, 1000)));
+}
+
 TEST(Spikes, LargestLoss) {
   const std::vector<std::int64_t> step{0, 10, 20, 30};
   const std::vector<double> loss{9, 1, 3, 2};
@@ -312,7 +328,7 @@ TEST_F(ObservablesTest, ResultsAreReadFromTheSeries) {
   const std::vector<double> norms{1, 2, 3, 2.5, 4};
   for (std::int64_t step = 0; step <= 1200; ++step) {
     history.step.push_back(step);
-    history.evaluations.push_back({step < 100 ? 1.0 : 1e-8, kMissing, 1, kMissing});
+    history.evaluations.push_back({step < 100 ? 1.0 : 1e-8, kMissing, 1, step < 200 ? 0.0 : 0.5});
     history.observables["last_layer_norm"].push_back(0);
     const bool is_measured = step % 2 == 1;
     history.observables["curvature_along_update"].push_back(!is_measured ? kMissing : step < 100 ? 900 : step == 601 ? 50 : 0.5);
@@ -338,6 +354,7 @@ TEST_F(ObservablesTest, ResultsAreReadFromTheSeries) {
   EXPECT_EQ(value("feature_change_median_after"), (std::vector<double>{0.125}));
   EXPECT_EQ(value("feature_change_largest_after"), (std::vector<double>{0.25}));
   EXPECT_EQ(value("largest_loss_from_step_1000"), (std::vector<double>{1}));
+  EXPECT_EQ(value("test_gain_at_spikes"), (std::vector<double>{1}));
 }
 
 }  // namespace
