@@ -203,8 +203,9 @@ void Session::resume() {
   writer_->set_parameters(parameter_rows(c_.task->model().parameters));
   probes_.make({comm_, *c_.task, *writer_, log_, timers_, stop_}, c_, *trainer_);  // first: it brings tracked_ids
   const auto checkpoint = writer_->resume();
+  was_done_ = checkpoint && attribute_value<std::int64_t>(checkpoint->cursor, "done") != 0;
   provenance_ = provenance(comm_, options_.launch, options_.arguments);
-  if (const auto before = writer_->previous_launch(); checkpoint && before) {
+  if (const auto before = writer_->previous_launch(); checkpoint && before && !was_done_) {
     const auto differences = launch_differences(*before, provenance_);
     if (!differences.empty()) log_.warn("resuming elsewhere, exact only to rounding from here on: {}", join(differences, "; "));
   }
@@ -214,9 +215,8 @@ void Session::resume() {
 
 void Session::restore(const Checkpoint& checkpoint) {
   trainer_->load(checkpoint.arrays);
-  probes_.load(checkpoint.arrays);
+  if (!was_done_) probes_.load(checkpoint.arrays);  // which measures what they compare the next moment with
   seen_ = static_cast<Seen>(attribute_value<std::int64_t>(checkpoint.cursor, "seen"));
-  was_done_ = attribute_value<std::int64_t>(checkpoint.cursor, "done") != 0;
   last_commit_step_ = checkpoint.step;
   last_commit_seen_ = seen_;
   first_step_ = trainer_->now().step;
