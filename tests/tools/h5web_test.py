@@ -28,6 +28,9 @@ HTML = """<!doctype html>
 
 
 SCALES = "[...document.querySelectorAll('button[role=combobox]')].map((button) => button.textContent.trim())"
+# A new canvas with its labels. A viewer that is told to go on before it has drawn stumbles over its own canvas.
+DRAWN = ("document.querySelector('canvas[data-engine]:not([data-old])') !== null "
+         "&& document.querySelectorAll('svg text').length > 1")
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -80,10 +83,12 @@ class H5webTest(ProgramTest):
         shutil.copy(self.run_directory / "metrics.h5", self.viewer)
         address = f"http://127.0.0.1:{self.server.server_port}/index.html?file=metrics.h5"
         with chromium_page.Page(address) as page:
-            page.wait_for("document.querySelector('figure canvas, canvas') !== null")
+            page.wait_for(DRAWN)
             self.open_item(page, "plots")
             for name, scales in (("loss", ["Log", "Log"]), ("gop_trace", ["Log", "Log"]), ("accuracy", ["Log", "Linear"])):
+                page.evaluate("document.querySelectorAll('canvas').forEach((canvas) => { canvas.dataset.old = 'yes' })")
                 self.open_item(page, name)
+                page.wait_for(DRAWN)
                 page.wait_for(f"document.querySelector('[role=treeitem][aria-selected=true]').textContent.startsWith('{name}')")
                 page.wait_for(f"JSON.stringify({SCALES}) === '{json.dumps(scales, separators=(',', ':'))}'")
             self.assertEqual(page.errors, [])
