@@ -20,7 +20,8 @@ namespace grokscope {
 struct SessionOptions {
   bool fresh = false;
   std::optional<double> max_time_s;
-  std::function<std::string()> stop_asked;  ///< looked at with every other wish to stop: why another session of the job wants it, or ""
+  /// Looked at with every other wish to stop: why another session of the job wants it, "" when none does.
+  std::function<std::string()> stop_asked;
   Verbosity verbosity = Verbosity::normal;
   std::vector<std::string> arguments;  ///< of the command line, for provenance
   LaunchInfo launch;
